@@ -1,0 +1,116 @@
+"""Latchwork: multiprocessing's locks and events, that outlive the death of any process.
+
+``import latchwork as mp`` serves as ``import multiprocessing as mp``.
+"""
+
+import multiprocessing as _multiprocessing
+from multiprocessing import (
+    AuthenticationError,
+    BufferTooShort,
+    Process,
+    ProcessError,
+    TimeoutError,
+    active_children,
+    cpu_count,
+    current_process,
+    parent_process,
+)
+from typing import Any as _Any
+
+from latchwork import _platform as _platform
+from latchwork.context import default as _default
+from latchwork.errors import (
+    CorruptError,
+    GoneError,
+    InvalidNameError,
+    KindError,
+    LatchworkError,
+    NoRoomError,
+    UnsafeDirectoryError,
+    VersionError,
+)
+from latchwork.primitives import Event, Lock
+
+__version__ = "0.1.0"
+
+Array = _default.Array
+Barrier = _default.Barrier
+BoundedSemaphore = _default.BoundedSemaphore
+Condition = _default.Condition
+JoinableQueue = _default.JoinableQueue
+Manager = _default.Manager
+Pipe = _default.Pipe
+Pool = _default.Pool
+Queue = _default.Queue
+RLock = _default.RLock
+RawArray = _default.RawArray
+RawValue = _default.RawValue
+Semaphore = _default.Semaphore
+SimpleQueue = _default.SimpleQueue
+Value = _default.Value
+allow_connection_pickling = _default.allow_connection_pickling
+freeze_support = _default.freeze_support
+get_all_start_methods = _default.get_all_start_methods
+get_context = _default.get_context
+get_logger = _default.get_logger
+get_start_method = _default.get_start_method
+log_to_stderr = _default.log_to_stderr
+reducer = _multiprocessing.reducer
+set_executable = _default.set_executable
+set_forkserver_preload = _default.set_forkserver_preload
+set_start_method = _default.set_start_method
+
+__all__ = [
+    "Array",
+    "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
+    "BufferTooShort",
+    "Condition",
+    "CorruptError",
+    "Event",
+    "GoneError",
+    "InvalidNameError",
+    "JoinableQueue",
+    "KindError",
+    "LatchworkError",
+    "Lock",
+    "Manager",
+    "NoRoomError",
+    "Pipe",
+    "Pool",
+    "Process",
+    "ProcessError",
+    "Queue",
+    "RLock",
+    "RawArray",
+    "RawValue",
+    "Semaphore",
+    "SimpleQueue",
+    "TimeoutError",
+    "UnsafeDirectoryError",
+    "Value",
+    "VersionError",
+    "active_children",
+    "allow_connection_pickling",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_logger",
+    "get_start_method",
+    "log_to_stderr",
+    "parent_process",
+    "reducer",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+]
+
+
+def __getattr__(name: str) -> _Any:
+    """Hand on multiprocessing's submodules (``mp.connection``, ``mp.shared_memory``) and the like."""
+    if name.startswith("__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_multiprocessing, name)

@@ -1,0 +1,141 @@
+#include "binding.h"
+
+#include <errno.h>
+
+#include "../_native/lw_crash.h"
+
+PyObject *raise_error(const char *name, const char *text) {
+    PyObject *errors = PyImport_ImportModule("latchwork.errors");
+    PyObject *type = errors ? PyObject_GetAttrString(errors, name) : NULL;
+    if (type) PyErr_SetString(type, text);
+    Py_XDECREF(type);
+    Py_XDECREF(errors);
+    return NULL;
+}
+
+PyObject *raise_gone(void) {
+    return raise_error("GoneError",
+                       "this primitive no longer exists: its last handle was dropped before this one came; "
+                       "keep a handle of it alive while it is under way, or give it a name");
+}
+
+PyObject *raise_status(enum lw_status status) {
+    switch (status) {
+    case LW_OK:
+        break;
+    case LW_NO_ROOM:
+        return raise_error("NoRoomError",
+                           "no room for more primitives or processes: free space in the directory of the arenas, "
+                           "or set LATCHWORK_DIR to a directory with more of it");
+    case LW_FOREIGN:
+        return raise_error("CorruptError", "this file is not an arena of Latchwork: remove it or set LATCHWORK_DIR");
+    case LW_VERSION:
+        return raise_error("VersionError",
+                           "this arena was made by another version of Latchwork: end the processes that use it, "
+                           "or use the same version everywhere");
+    case LW_TRUNCATED:
+        return raise_error("CorruptError", "this arena was truncated: remove the file and start its users anew");
+    case LW_GONE:
+        return raise_gone();
+    case LW_WRONG_KIND:
+        return raise_error("KindError", "a primitive of another kind has this name: choose another name");
+    case LW_SYSTEM:
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return NULL;
+}
+
+PyObject *call_hook(const char *name, const char *format, ...) {
+    PyObject *hooks = PyImport_ImportModule("latchwork._hooks");
+    if (!hooks) return NULL;
+    PyObject *hook = PyObject_GetAttrString(hooks, name);
+    Py_DECREF(hooks);
+    if (!hook) return NULL;
+    va_list values;
+    va_start(values, format);
+    PyObject *args = Py_VaBuildValue(format, values);
+    va_end(values);
+    PyObject *result = args ? PyObject_CallObject(hook, args) : NULL;
+    Py_XDECREF(args);
+    Py_DECREF(hook);
+    return result;
+}
+
+bool deadline_of(PyObject *timeout, int64_t *deadline_ns) {
+    if (timeout == Py_None) {
+        *deadline_ns = LW_FOREVER;
+        return true;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) return false;
+    if (seconds != seconds) {
+        PyErr_SetString(PyExc_ValueError, "timeout must be a number of seconds or None, not NaN");
+        return false;
+    }
+    if (seconds <= 0)
+        *deadline_ns = 0;
+    else if (seconds > 4e9) /* more than a century */
+        *deadline_ns = LW_FOREVER;
+    else
+        *deadline_ns = lw_now_ns() + (int64_t)(seconds * 1e9);
+    return true;
+}
+
+static PyObject *forbid_waitv(PyObject *module, PyObject *flag) {
+    (void)module;
+    int forbid = PyObject_IsTrue(flag);
+    if (forbid < 0) return NULL;
+    lw_futex_forbid_waitv(forbid);
+    Py_RETURN_NONE;
+}
+
+static PyObject *has_waitv(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyBool_FromLong(lw_futex_has_waitv());
+}
+
+static PyObject *crash_points(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    PyObject *list = PyList_New(0);
+#ifdef LW_CRASH_POINTS
+    for (int i = 0; list && i < LW_CRASH_COUNT; i++) {
+        PyObject *name = PyUnicode_FromString(lw_crash_name(i));
+        if (!name || PyList_Append(list, name) < 0) Py_CLEAR(list);
+        Py_XDECREF(name);
+    }
+#endif
+    return list;
+}
+
+static PyObject *crash_arm(PyObject *module, PyObject *args) {
+    (void)module;
+    const char *name;
+    int skip = 0;
+    if (!PyArg_ParseTuple(args, "s|i", &name, &skip)) return NULL;
+#ifdef LW_CRASH_POINTS
+    if (lw_crash_arm(name, skip)) Py_RETURN_NONE;
+#endif
+    PyErr_Format(PyExc_ValueError, "no such point in this build: %s", name);
+    return NULL;
+}
+
+static PyMethodDef functions[] = {
+    {"forbid_waitv", forbid_waitv, METH_O, PyDoc_STR("forbid_waitv($module, forbid, /)\n--\n\nFor tests: do as on a kernel without futex_waitv.")},
+    {"has_waitv", has_waitv, METH_NOARGS, PyDoc_STR("has_waitv($module, /)\n--\n\nWhether this process may call futex_waitv.")},
+    {"crash_points", crash_points, METH_NOARGS, PyDoc_STR("crash_points($module, /)\n--\n\nThe places to die at; none in the shipped build.")},
+    {"crash_arm", crash_arm, METH_VARARGS, PyDoc_STR("crash_arm($module, name, skip=0, /)\n--\n\nStop (SIGSTOP) at that place.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static int execute(PyObject *module) {
+    return add_arena(module) < 0 || add_lock(module) < 0 || add_event(module) < 0 ? -1 : 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "latchwork._core",
+    .m_doc = "The words in shared memory: see latchwork for what to use.", .m_methods = functions, .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,32 @@
+/* Sleeping on shared words. See futex(2) and the kernel's Documentation/userspace-api/futex2.rst. */
+#ifndef LW_FUTEX_H
+#define LW_FUTEX_H
+
+#include "lw_atomic.h"
+
+#define LW_FOREVER INT64_MAX
+
+enum lw_slept {
+    LW_SLEPT_WOKEN,   /* a wake was consumed: it is this thread's to use or to pass on */
+    LW_SLEPT_DEATH,   /* the second word (an alive word) was woken */
+    LW_SLEPT_CHANGED, /* a word had another value already */
+    LW_SLEPT_TIMEOUT,
+    LW_SLEPT_SIGNAL,
+};
+
+/* All clocks here are CLOCK_MONOTONIC in nanoseconds; a deadline may be LW_FOREVER. */
+int64_t lw_now_ns(void);
+uint32_t lw_now_ms(void);
+
+enum lw_slept lw_futex_wait(lw_word *word, uint32_t expected, int64_t deadline_ns);
+
+/* Sleeps on both words at once where the kernel can (futex_waitv, Linux 5.16), else on the first. */
+enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, uint32_t alive_expected,
+                             int64_t deadline_ns);
+bool lw_futex_has_waitv(void);
+void lw_futex_forbid_waitv(bool forbid);
+
+/* Returns how many were woken. */
+int lw_futex_wake(lw_word *word, int count);
+
+#endif

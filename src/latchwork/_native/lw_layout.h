@@ -1,0 +1,142 @@
+/* The layout of an arena: the one description of what lies where in the shared file.
+ *
+ *   header (one page) | members | buckets of the name table | slots …
+ *
+ * Everything but the words of the primitives and the alive words is changed only under the header's
+ * robust mutex. Whoever finds that its last owner died in there rebuilds all lists from what each slot
+ * says of itself (lw_arena_repair): a slot's `state` is always written last.
+ *
+ * A change here is a change of LW_LAYOUT_VERSION. */
+#ifndef LW_LAYOUT_H
+#define LW_LAYOUT_H
+
+#include <pthread.h>
+#include <stddef.h>
+
+#include "lw_atomic.h"
+
+#define LW_MAGIC 0x4b5257484354414cull /* "LATCHWRK", little-endian */
+#define LW_LAYOUT_VERSION 1u
+
+#define LW_MEMBER_BITS 14
+#define LW_MEMBERS_MAX (1u << LW_MEMBER_BITS)
+#define LW_BUCKETS 16384u
+#define LW_SLOTS_MAX (1u << 24)
+#define LW_NO_SLOT 0u /* slot 0 is never handed out */
+
+/* A member id is an entry's index in its low 14 bits and, above, how often the entry was used: so an
+ * id says for ever which process was meant. 29 bits, so that a Lock's word has room for three flags. */
+#define LW_ID_BITS 29
+#define LW_ID_GENERATIONS (1u << (LW_ID_BITS - LW_MEMBER_BITS))
+#define LW_ID_DEAD ((1u << LW_ID_BITS) - 1) /* nobody's: stands for a member long gone */
+
+enum lw_kind { LW_KIND_NONE, LW_KIND_LOCK, LW_KIND_EVENT, LW_KIND_HOLDERS, LW_KIND_NAME, LW_KIND_TEXT };
+
+/* A slot is free exactly if its state is LW_FREE; else its state is its kind. */
+#define LW_FREE 0u
+
+struct lw_holder {
+    uint32_t id;    /* a member; or, with LW_HEIRS in count, a family of forked processes */
+    uint32_t count; /* handles; or LW_HEIRS | the epoch in which the dropped handle had been made */
+};
+#define LW_HEIRS 0x80000000u
+
+#define LW_HOLDERS_INLINE 3
+#define LW_HOLDERS_EXTRA 4
+#define LW_NAME_TEXT 16
+#define LW_MORE_TEXT 32
+
+struct lw_slot {
+    union {
+        struct {
+            lw_word word;      /* the primitive's state: lw_lock.h, lw_event.h */
+            lw_word seq;       /* Lock: what its waiters sleep on */
+            lw_word abandoned; /* Lock: non-zero from the recovery until the next release */
+            lw_word handed_ms; /* Lock: when the last hand-off was made */
+        };
+        uint8_t hash[16]; /* NAME */
+    };
+    lw_word state;
+    lw_word generation; /* raised whenever the slot is freed: a late handle finds out */
+    uint32_t next;      /* free: the queue; primitive: extra holders; name: bucket; text: more */
+    uint32_t name;      /* primitive: its NAME slot; NAME: the primitive's slot */
+    union {
+        struct {
+            uint32_t pickled_s; /* when a handle was last pickled; 0: never */
+            uint32_t reserved;
+            struct lw_holder holders[LW_HOLDERS_INLINE];
+        };
+        struct lw_holder extra[LW_HOLDERS_EXTRA]; /* HOLDERS */
+        struct {
+            uint32_t target_generation; /* NAME */
+            uint32_t length;
+            uint32_t more; /* the first TEXT slot */
+            uint32_t spare;
+            char text[LW_NAME_TEXT];
+        };
+        char more_text[LW_MORE_TEXT]; /* TEXT */
+    };
+};
+_Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line");
+_Static_assert(offsetof(struct lw_slot, state) == 16, "layout");
+
+#define LW_MEMBER_DEAD 1u /* found dead by pid and start time */
+
+struct lw_member {
+    /* The alive word is the futex inside of this robust mutex: see lw_member.h. */
+    union {
+        pthread_mutex_t alive;
+        uint8_t alive_room[64];
+    };
+    lw_word id; /* 0: free, or being made */
+    lw_word flags;
+    uint32_t last_id;
+    uint32_t pid;
+    uint64_t start;     /* of the process, in clock ticks since boot: proc(5), field 22 of stat */
+    uint64_t namespace; /* inode of its pid namespace: a pid says nothing in another */
+    uint32_t family;    /* the id of the member from which all of this family were forked */
+    uint32_t birth;     /* the arena's epoch at its fork */
+    uint64_t attached_ns;
+    uint8_t reserved[16];
+};
+_Static_assert(sizeof(struct lw_member) == 128, "a member is two cache lines");
+
+struct lw_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t slot_size;
+    uint32_t member_size;
+    uint32_t mutex_size;
+    uint8_t uuid[16];
+    uint64_t flags;
+    uint32_t root_pid; /* the process that began the program; 0: a child was first */
+    uint32_t reserved;
+    uint64_t root_start;
+    union {
+        pthread_mutex_t mutex;
+        uint8_t mutex_room[64];
+    };
+    lw_word epoch; /* raised before each fork of a member */
+    uint32_t members_ready;
+    uint32_t member_cursor;
+    uint32_t slots_ready; /* with memory behind them */
+    uint32_t slots_used;  /* once handed out: the rest was never touched */
+    uint32_t free_first;
+    uint32_t free_last;
+    uint32_t free_count;
+    uint32_t live;     /* slots in use */
+    uint32_t sweep_at; /* next sweep for what the dead held, when so many slots were used */
+    uint32_t names;
+    uint32_t repairs;
+};
+
+/* A namespace: named primitives whose state is not that of a new one outlive their users. */
+#define LW_PERSISTENT 1u
+
+#define LW_OFFSET_MEMBERS 4096u
+#define LW_OFFSET_BUCKETS (LW_OFFSET_MEMBERS + LW_MEMBERS_MAX * (uint32_t)sizeof(struct lw_member))
+#define LW_OFFSET_SLOTS (LW_OFFSET_BUCKETS + LW_BUCKETS * 4u)
+_Static_assert(sizeof(struct lw_header) <= LW_OFFSET_MEMBERS, "the header is one page");
+_Static_assert(LW_OFFSET_SLOTS % 4096 == 0, "areas are page-aligned");
+
+#endif

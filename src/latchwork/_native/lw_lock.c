@@ -1,0 +1,246 @@
+#include "lw_lock.h"
+
+#include <unistd.h>
+
+#include "lw_crash.h"
+#include "lw_member.h"
+
+/* A holder of a few hundred nanoseconds is worth waiting for; on one CPU nobody ever is. */
+#define SPINS 60
+#define STARVING_NS 1000000
+#define HANDOFF_INTERVAL_MS 1u
+#define HANDOFF_EXPIRY_MS 5u
+#define RECHECK_FIRST_NS 20000000
+#define RECHECK_LAST_NS 1000000000
+#define RECHECK_BLIND_NS 100000000 /* where no alive word can be slept on */
+
+static bool many_cpus(void) {
+    static _Atomic int cpus;
+    int known = atomic_load_explicit(&cpus, memory_order_relaxed);
+    if (known == 0) {
+        known = (int)sysconf(_SC_NPROCESSORS_ONLN);
+        atomic_store_explicit(&cpus, known, memory_order_relaxed);
+    }
+    return known > 1;
+}
+
+static uint32_t owner_of(uint32_t word) { return word >> LW_LOCK_OWNER_SHIFT; }
+
+static bool reservation_expired(const struct lw_slot *slot) {
+    return lw_now_ms() - lw_load_relaxed(&slot->handed_ms) >= HANDOFF_EXPIRY_MS;
+}
+
+/* What the word is to be when this thread takes it. Those that still sleep watch the alive word of an
+ * earlier owner: so, unless one is on its way already, one is woken to watch over this owner. */
+static uint32_t taken(uint32_t word, uint32_t self, const struct lw_lock_wait *wait, bool *wake) {
+    uint32_t flags = word & (LW_LOCK_WAITERS | LW_LOCK_WOKEN);
+    if (wait->started_ns != 0) flags |= LW_LOCK_WAITERS;
+    if (wait->woken) flags &= ~LW_LOCK_WOKEN;
+    *wake = flags == LW_LOCK_WAITERS;
+    if (*wake) flags = LW_LOCK_WOKEN;
+    return self << LW_LOCK_OWNER_SHIFT | flags;
+}
+
+/* After a swap that set WOKEN: wakes one, or finds that nobody sleeps and says so in the word. */
+static void wake_one(struct lw_slot *slot) {
+    for (;;) {
+        LW_CRASH(lock_released); /* CRASH: WOKEN, nobody woken: the sleepers' re-check clears it */
+        lw_add_acqrel(&slot->seq, 1);
+        LW_CRASH(lock_signalled); /* CRASH: the same */
+        if (lw_futex_wake(&slot->seq, 1) > 0) return;
+        uint32_t word = lw_load_relaxed(&slot->word);
+        for (;;) {
+            bool again = owner_of(word) == 0 && word & LW_LOCK_WAITERS;
+            uint32_t cleared = word & ~(LW_LOCK_WOKEN | LW_LOCK_HANDOFF);
+            if (again) cleared = LW_LOCK_WOKEN;
+            if (!lw_cas_acqrel(&slot->word, &word, cleared)) continue;
+            if (!again) return;
+            break; /* somebody came to sleep meanwhile, trusting in WOKEN */
+        }
+    }
+}
+
+enum attempt { GOT_IT, GOT_IT_FROM_THE_DEAD, MUST_WAIT };
+
+static enum attempt attempt(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait,
+                            uint32_t *word_out) {
+    uint32_t self = arena->self_id;
+    uint32_t word = lw_load_relaxed(&slot->word);
+    bool wake;
+    for (;;) {
+        uint32_t owner = owner_of(word);
+        if (owner == 0) {
+            if (word & LW_LOCK_HANDOFF && !wait->woken && !reservation_expired(slot)) break;
+            if (lw_cas_acqrel(&slot->word, &word, taken(word, self, wait, &wake))) {
+                /* CRASH: the owner is dead, its flags are right: a recovery like any other */
+                LW_CRASH(lock_acquired);
+                if (wake) wake_one(slot);
+                /* Left by an owner that was interrupted while it was told: it is for this one, then. */
+                return lw_load_relaxed(&slot->abandoned) ? GOT_IT_FROM_THE_DEAD : GOT_IT;
+            }
+        } else if (!lw_member_alive(arena, owner)) {
+            LW_CRASH(lock_recovering); /* CRASH: still the first dead owner's */
+            if (lw_cas_acqrel(&slot->word, &word, taken(word, self, wait, &wake))) {
+                LW_CRASH(lock_recovered); /* CRASH: owned by this dead one: recovered, and told, anew */
+                lw_store_relaxed(&slot->abandoned, owner);
+                if (wake) wake_one(slot);
+                return GOT_IT_FROM_THE_DEAD;
+            }
+        } else {
+            break;
+        }
+    }
+    *word_out = word;
+    return MUST_WAIT;
+}
+
+static bool spin(struct lw_slot *slot, uint32_t self) {
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t word = lw_load_relaxed(&slot->word);
+        /* Its own process's other thread may need the GIL, or this CPU, to release. */
+        if (owner_of(word) == self) return false;
+        if (owner_of(word) == 0 && !(word & LW_LOCK_HANDOFF)) return true;
+        lw_cpu_pause();
+    }
+    return false;
+}
+
+static bool starving(const struct lw_slot *slot, const struct lw_lock_wait *wait, int64_t now) {
+    return wait->started_ns != 0 && now - wait->started_ns >= STARVING_NS &&
+           (uint32_t)(now / 1000000) - lw_load_relaxed(&slot->handed_ms) >= HANDOFF_INTERVAL_MS;
+}
+
+/* Announces a sleeper; false if the word changed. */
+static bool mark(struct lw_slot *slot, struct lw_lock_wait *wait, uint32_t word, int64_t now) {
+    uint32_t marked = word | LW_LOCK_WAITERS;
+    if (wait->woken) marked &= ~LW_LOCK_WOKEN;
+    if (owner_of(word) != 0 && starving(slot, wait, now)) marked |= LW_LOCK_HANDOFF;
+    if (marked != word && !lw_cas_acqrel(&slot->word, &word, marked)) return false;
+    wait->woken = false;
+    return true;
+}
+
+static enum lw_slept sleep_until(struct lw_arena *arena, struct lw_slot *slot, uint32_t seq, uint32_t owner,
+                                 int64_t wake_ns, bool *blind) {
+    uint32_t expected;
+    bool dead = false;
+    lw_word *alive = owner ? lw_member_watch(arena, owner, &expected, &dead) : NULL;
+    *blind = owner != 0 && (alive == NULL || !lw_futex_has_waitv());
+    if (dead) return LW_SLEPT_CHANGED;
+    if (alive) return lw_futex_wait2(&slot->seq, seq, alive, expected, wake_ns);
+    return lw_futex_wait(&slot->seq, seq, wake_ns);
+}
+
+/* Leaves without the lock, be it for a signal handler only. A consumed wake must not be lost, and the
+ * leaving one may have been the only one to watch over the owner: another sleeper takes over both.
+ * False: it is free this moment; better to take it after all. */
+static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait) {
+    uint32_t word = lw_load_relaxed(&slot->word);
+    for (;;) {
+        if (wait->woken && owner_of(word) == 0) return false;
+        uint32_t flags = word & LW_LOCK_FLAGS;
+        if (wait->woken) flags = (flags | LW_LOCK_WAITERS) & ~LW_LOCK_WOKEN;
+        bool wake = (flags & ~LW_LOCK_HANDOFF) == LW_LOCK_WAITERS;
+        if (wake) flags ^= LW_LOCK_WAITERS | LW_LOCK_WOKEN;
+        uint32_t left = (word & ~LW_LOCK_FLAGS) | flags;
+        if (left != word && !lw_cas_acqrel(&slot->word, &word, left)) continue;
+        wait->woken = false;
+        if (wake) wake_one(slot);
+        return true;
+    }
+}
+
+static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, bool blind) {
+    if (wait->recheck_ns == 0) wait->recheck_ns = RECHECK_FIRST_NS;
+    int64_t step = wait->recheck_ns;
+    if (owner_of(word) == 0) step = (int64_t)HANDOFF_EXPIRY_MS * 1000000;
+    if (blind && step > RECHECK_BLIND_NS) step = RECHECK_BLIND_NS;
+    return step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+}
+
+/* Nobody came for a while: either all is well, or a death was missed. */
+static void recheck(struct lw_arena *arena, struct lw_lock_wait *wait, uint32_t word) {
+    if (owner_of(word) != 0) lw_member_recheck(arena, owner_of(word));
+    wait->woken = true; /* if the one that was woken died on its way, this one takes its place */
+    if (wait->recheck_ns < RECHECK_LAST_NS / 2)
+        wait->recheck_ns *= 2;
+    else
+        wait->recheck_ns = RECHECK_LAST_NS;
+}
+
+enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait) {
+    bool may_spin = wait->started_ns == 0 && wait->deadline_ns != 0 && many_cpus();
+    bool blind = false;
+    for (;;) {
+        uint32_t word;
+        enum attempt outcome = attempt(arena, slot, wait, &word);
+        if (outcome == MUST_WAIT && may_spin) {
+            may_spin = false;
+            if (spin(slot, arena->self_id)) continue;
+        }
+        if (outcome != MUST_WAIT) {
+            wait->dead_owner = lw_load_relaxed(&slot->abandoned);
+            wait->woken = false;
+            return outcome == GOT_IT ? LW_ACQUIRED : LW_ABANDONED;
+        }
+        if (wait->deadline_ns == 0) {
+            /* No re-check will come: so look closely at an owner whose death shows in no alive word. */
+            uint32_t owner = owner_of(word);
+            if (owner && lw_member_is_mute(arena, owner) && !lw_member_recheck(arena, owner)) continue;
+            return LW_TIMEOUT;
+        }
+        int64_t now = lw_now_ns();
+        if (now >= wait->deadline_ns) {
+            if (!leave(slot, wait)) continue;
+            return LW_TIMEOUT;
+        }
+        uint32_t seq = lw_load_acq(&slot->seq);
+        if (!mark(slot, wait, word, now)) continue;
+        if (wait->started_ns == 0) wait->started_ns = now;
+        LW_CRASH(lock_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
+        int64_t wake_ns = next_wake(wait, word, now, blind);
+        switch (sleep_until(arena, slot, seq, owner_of(word), wake_ns, &blind)) {
+        case LW_SLEPT_WOKEN:
+            wait->woken = true;
+            /* CRASH: WOKEN stays, and others may sleep: their re-check takes over */
+            LW_CRASH(lock_woken);
+            may_spin = many_cpus();
+            break;
+        case LW_SLEPT_DEATH:
+            lw_member_tell(arena, owner_of(word));
+            break;
+        case LW_SLEPT_CHANGED:
+            break;
+        case LW_SLEPT_TIMEOUT:
+            if (wake_ns != wait->deadline_ns) recheck(arena, wait, word);
+            break;
+        case LW_SLEPT_SIGNAL:
+            if (!leave(slot, wait)) break;
+            return LW_SIGNAL;
+        }
+    }
+}
+
+bool lw_lock_release_slow(struct lw_slot *slot, bool keep_abandoned) {
+    uint32_t word = lw_load_relaxed(&slot->word);
+    if (owner_of(word) == 0) return false;
+    if (!keep_abandoned) lw_store_relaxed(&slot->abandoned, 0);
+    for (;;) {
+        if (owner_of(word) == 0) return false;
+        bool wake = word & LW_LOCK_WAITERS && !(word & LW_LOCK_WOKEN);
+        uint32_t freed = 0;
+        if (wake)
+            freed = LW_LOCK_WOKEN | (word & LW_LOCK_HANDOFF);
+        else if (word & LW_LOCK_WAITERS)
+            freed = word & LW_LOCK_FLAGS; /* one is on its way; if starved, it is for that one */
+        if (freed & LW_LOCK_HANDOFF) lw_store_relaxed(&slot->handed_ms, lw_now_ms());
+        if (!lw_cas_rel(&slot->word, &word, freed)) continue;
+        if (wake) wake_one(slot);
+        return true;
+    }
+}
+
+uint32_t lw_lock_owner(const struct lw_arena *arena, const struct lw_slot *slot) {
+    uint32_t owner = owner_of(lw_load_relaxed(&slot->word));
+    return owner != 0 && lw_member_alive(arena, owner) ? owner : 0;
+}

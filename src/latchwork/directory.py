@@ -1,0 +1,274 @@
+"""Where arenas are kept: a directory of this user's, the files in it, and who may remove them.
+
+Every process that has an arena open holds a shared ``flock`` on it, which also goes from a parent to
+the children it is starting. A file may be removed by whoever gets the exclusive one *and* finds no
+living member in its table (a daemon may have closed all its descriptors).
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Iterator
+
+from latchwork import _core
+from latchwork.errors import (
+    CorruptError,
+    LatchworkError,
+    NoRoomError,
+    UnsafeDirectoryError,
+    VersionError,
+)
+
+ENVIRONMENT = "LATCHWORK_DIR"
+PROGRAM = "program-"
+NAMESPACE = "namespace-"
+UNFINISHED = "new-"
+
+# Why a directory can't be used, so that the next one is tried.
+_UNUSABLE = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EOPNOTSUPP,
+}
+
+
+def candidates() -> list[str]:
+    """The directories to try, best first."""
+    chosen = os.environ.get(ENVIRONMENT)
+    if chosen:
+        return [os.path.abspath(chosen)]
+    places = ["/dev/shm", os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/var/tmp"]
+    own = f"latchwork-{os.geteuid()}"
+    return list(dict.fromkeys(os.path.join(place, own) for place in places if place))
+
+
+def _check(path: str) -> None:
+    """Refuse a directory whose files somebody else could have put there."""
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise UnsafeDirectoryError(f"{path} is not a directory: remove it or set {ENVIRONMENT}")
+    if found.st_uid != os.geteuid():
+        raise UnsafeDirectoryError(
+            f"{path} belongs to another user ({found.st_uid}): set {ENVIRONMENT} to one of yours"
+        )
+    if found.st_mode & 0o022:
+        raise UnsafeDirectoryError(
+            f"others may write to {path}: chmod 700 it or set {ENVIRONMENT} to another directory"
+        )
+
+
+def _usable() -> Iterator[str]:
+    """The directories that exist and are safe."""
+    for path in candidates():
+        if os.path.lexists(path):
+            _check(path)
+            yield path
+
+
+def _open_checked(path: str) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise CorruptError(f"{path} is a link: remove it") from None
+        if error.errno in (errno.EISDIR, errno.ENXIO):
+            raise CorruptError(f"{path} is not a regular file: remove it") from None
+        raise
+    found = os.fstat(fd)
+    problem = None
+    if not stat.S_ISREG(found.st_mode):
+        problem = "is not a regular file"
+    elif found.st_uid != os.geteuid():
+        problem = "belongs to another user"
+    elif found.st_mode & 0o077:
+        problem = "may be read or written by others"
+    elif found.st_nlink > 2:  # two for the moment in which it gets its name
+        problem = "has more than one name"
+    if problem:
+        os.close(fd)
+        raise CorruptError(f"{path} {problem}: remove it or set {ENVIRONMENT}")
+    return fd
+
+
+def _still_named(path: str, fd: int) -> bool:
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def map_file(path: str, fd: int) -> "_core.Arena":
+    """Map an open arena; the errors say which file it is."""
+    try:
+        return _core.Arena(fd)
+    except (CorruptError, VersionError) as error:
+        os.close(fd)
+        raise type(error)(f"{path}: {error}") from None
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def open_path(path: str) -> "_core.Arena | None":
+    """Open an existing arena, with the shared lock on it; None if there is none."""
+    while True:
+        try:
+            fd = _open_checked(path)
+        except FileNotFoundError:
+            return None
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if _still_named(path, fd):
+            return map_file(path, fd)
+        os.close(fd)
+
+
+def find(name: str) -> "tuple[str, _core.Arena] | None":
+    """The arena of that file name, in whichever directory it is."""
+    for directory in _usable():
+        path = os.path.join(directory, name)
+        arena = open_path(path)
+        if arena is not None:
+            return path, arena
+    return None
+
+
+def _create_in(
+    directory: str, name: str, persistent: bool, root: int
+) -> "tuple[str, _core.Arena] | None":
+    """Make it, whole before it gets its name; None if somebody else was faster."""
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    _check(directory)
+    path = os.path.join(directory, name)
+    unfinished = os.path.join(directory, f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(8)}")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(unfinished, flags, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        os.fchmod(fd, 0o600)
+        _core.format_arena(fd, secrets.token_bytes(16), persistent, root)
+        os.link(unfinished, path)
+    except FileExistsError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(unfinished)
+    return path, map_file(path, fd)
+
+
+def find_or_create(
+    name: str, *, persistent: bool = False, root: int = 0
+) -> "tuple[str, _core.Arena, bool]":
+    """Open the arena of that file name or make it; whether it was made."""
+    reasons: list[str] = []
+    while True:
+        found = find(name)
+        if found:
+            return (*found, False)
+        for directory in candidates():
+            try:
+                made = _create_in(directory, name, persistent, root)
+            except NoRoomError:
+                reasons.append(f"{directory}: no space left")
+                continue
+            except UnsafeDirectoryError:
+                raise
+            except OSError as error:
+                if error.errno not in _UNUSABLE:
+                    raise
+                reasons.append(f"{directory}: {error.strerror}")
+                continue
+            if made is not None:
+                return (*made, True)
+            break  # somebody else made it meanwhile
+        else:
+            raise NoRoomError(
+                f"no directory for shared memory can be used ({'; '.join(reasons)}): set "
+                f"{ENVIRONMENT} to a directory of yours with some free space"
+            )
+
+
+def _remove(path: str, fd: int) -> None:
+    if _still_named(path, fd):
+        os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
+
+
+def _needed(arena: "_core.Arena") -> bool:
+    return bool(arena.others() or (arena.persistent and arena.stateful()))
+
+
+def leave(path: str, arena: "_core.Arena") -> None:
+    """Remove the file if this process is the last one that uses it."""
+    try:
+        if _needed(arena):
+            return
+        fcntl.flock(arena.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        with contextlib.suppress(OSError):
+            fcntl.flock(arena.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return
+    # Under the exclusive lock nobody new can have come in.
+    if _needed(arena):
+        fcntl.flock(arena.fd, fcntl.LOCK_SH)
+        return
+    with contextlib.suppress(OSError):
+        _remove(path, arena.fd)
+
+
+def _clean_one(path: str) -> None:
+    """Remove what nobody uses any more; leave alone whatever is not certainly that."""
+    try:
+        fd = _open_checked(path)
+    except (OSError, LatchworkError):
+        return
+    arena = None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _still_named(path, fd):
+            return
+        if os.path.basename(path).startswith(UNFINISHED):
+            _remove(path, fd)
+            return
+        arena = _core.Arena(os.dup(fd))
+        if not _needed(arena):
+            _remove(path, fd)
+    except VersionError:
+        if os.path.basename(path).startswith(PROGRAM):
+            _remove(path, fd)
+    except (OSError, LatchworkError):
+        return
+    finally:
+        if arena is not None:
+            arena.close()
+        os.close(fd)
+
+
+def clean() -> None:
+    """Remove what killed programs left behind."""
+    for directory in candidates():
+        try:
+            _check(directory)
+            names = os.listdir(directory)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith((PROGRAM, NAMESPACE, UNFINISHED)):
+                _clean_one(os.path.join(directory, name))

@@ -1,0 +1,44 @@
+"""What Latchwork raises beyond what ``multiprocessing`` does. Each message says what to do."""
+
+__all__ = [
+    "CorruptError",
+    "GoneError",
+    "InvalidNameError",
+    "KindError",
+    "LatchworkError",
+    "NoRoomError",
+    "UnsafeDirectoryError",
+    "VersionError",
+]
+
+
+class LatchworkError(Exception):
+    """The base of all errors that are Latchwork's own."""
+
+
+class InvalidNameError(LatchworkError, ValueError):
+    """A name or namespace that can't be one: empty, with a slash or a NUL, over 200 characters."""
+
+
+class KindError(LatchworkError, TypeError):
+    """The name is in use by a primitive of another kind."""
+
+
+class GoneError(LatchworkError, LookupError):
+    """The handle came too late: its primitive, or the program it belonged to, no longer exists."""
+
+
+class VersionError(LatchworkError, RuntimeError):
+    """The arena has the layout of another version of Latchwork."""
+
+
+class CorruptError(LatchworkError, OSError):
+    """The file is not an arena, was truncated, is a link, or belongs to somebody else."""
+
+
+class NoRoomError(LatchworkError, OSError):
+    """No memory, no space in the directory, or no place left in the table of members."""
+
+
+class UnsafeDirectoryError(LatchworkError, PermissionError):
+    """The directory of the arenas could be changed by other users."""

@@ -1,0 +1,66 @@
+"""Managers: Latchwork's primitives without a server, everything else from multiprocessing's.
+
+``from latchwork.managers import …`` serves as ``from multiprocessing.managers import …``.
+"""
+
+import sys
+from collections.abc import Callable
+from multiprocessing import managers as _std
+from multiprocessing.managers import BaseManager, BaseProxy, SyncManager
+from typing import Any
+
+from latchwork.primitives import Event, Lock
+
+__all__ = ["BaseManager", "BaseProxy", "LocalManager", "SyncManager"]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_std, name)
+
+
+class LocalManager(SyncManager):
+    """What ``Manager()`` returns.
+
+    ``Lock()`` and ``Event()`` are Latchwork's own, in shared memory: no server process, no round trip,
+    and they live on whatever happens to the server. Everything else (``dict``, ``list``, ``Namespace``,
+    ``Value``, ``Array``, ``Queue``, ``Pool``, what was ``register``\\ ed) is served by multiprocessing's
+    server process, which is started at the first of them that is asked for, not before.
+
+    After ``shutdown()`` or the end of the ``with``, nothing new can be had from it, as in multiprocessing
+    (AssertionError); primitives that it has handed out go on working, which multiprocessing's do not.
+    """
+
+    def start(self, initializer: Callable[..., object] | None = None, initargs: Any = ()) -> None:
+        """Start the server now; as multiprocessing's, but a second call is not needed, ever."""
+        super().start(initializer, initargs)
+
+    def __enter__(self) -> "LocalManager":
+        self._check_open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.shutdown()
+
+    def shutdown(self) -> None:
+        """End the server, if it was started, and hand out nothing more."""
+        # start() puts multiprocessing's own shutdown into the instance, in front of this one.
+        self._state.value = _std.State.SHUTDOWN  # type: ignore[attr-defined]
+
+    def _check_open(self) -> None:
+        state = self._state.value  # type: ignore[attr-defined]
+        assert state != _std.State.SHUTDOWN, "Manager has shut down"  # type: ignore[attr-defined]
+
+    def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> Any:
+        if self._state.value == _std.State.INITIAL:  # type: ignore[attr-defined]
+            self.start()
+        return super()._create(typeid, *args, **kwds)  # type: ignore[misc]
+
+    def Lock(self, *, name: str | None = None, namespace: str | None = None) -> Lock:  # type: ignore[override]
+        """Return a ``latchwork.Lock``."""
+        self._check_open()
+        return Lock._made(sys._getframe(1), name, namespace)
+
+    def Event(self, *, name: str | None = None, namespace: str | None = None) -> Event:  # type: ignore[override]
+        """Return a ``latchwork.Event``."""
+        self._check_open()
+        return Event._made(sys._getframe(1), name, namespace)

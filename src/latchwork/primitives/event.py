@@ -1,0 +1,33 @@
+"""Event: a flag that processes wait for."""
+
+from typing import ClassVar
+
+from latchwork import _core
+from latchwork.primitives._primitive import Primitive
+
+
+class Event(Primitive, _core.Event):
+    """A flag between processes, as ``multiprocessing.Event``, that no death can break.
+
+    ``name`` and ``namespace`` as for ``Lock``; at the top level of a module it is one object in the
+    whole program; it may be pickled to any process of the same user.
+
+    Promised: ``wait()`` returns True if the event was set at any time during the wait, even if
+    ``clear()`` followed at once. ``set()``, ``clear()`` and ``is_set()`` never wait for anybody and may
+    be called in a signal handler. Killed or stopped waiters cost nothing; a setter killed in the middle
+    of ``set()`` delays the waiters by a second at most.
+
+    Not promised: that a process that is not waiting notices a ``set()`` followed by ``clear()``.
+
+    A named Event that is set stays set when all who had it have ended, until it is cleared,
+    ``unlink()``\\ ed or the machine restarts; one that is not set is forgotten with its last user.
+
+    Raises what ``Lock`` does if it can't be made or found.
+    """
+
+    __slots__ = ("__weakref__",)
+    kind: ClassVar[str] = "Event"
+
+    def __repr__(self) -> str:
+        what = f"Event {self.name!r}" if self.name is not None else "Event"
+        return f"<{what} {'set' if self.is_set() else 'not set'}>"

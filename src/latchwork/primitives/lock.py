@@ -1,0 +1,56 @@
+"""Lock: mutual exclusion between processes."""
+
+from typing import ClassVar
+
+from latchwork import _core
+from latchwork.primitives._primitive import Primitive
+
+
+class Lock(Primitive, _core.Lock):
+    """A lock between processes, as ``multiprocessing.Lock``, that outlives its owner's death.
+
+    ``name`` (up to 200 characters, no slash) makes it the one that any other process of the same user
+    gets by that name; ``namespace`` keeps names apart. Without a name it is a new one, except at the top
+    level of a module: there it is the same object in every process of the program that runs the module.
+    It may be pickled to any process of the same user.
+
+    Promised: one process at a time holds it. Its owner is a process: any thread of any process may
+    release it, and threads exclude each other as processes do. When the owner dies, however, a waiter
+    gets it at once, with ``abandoned`` true and a warning logged on the logger ``latchwork``. No waiter
+    starves: one that has waited a millisecond is handed the lock.
+
+    Not promised: strict first come, first served; that what it guards is whole after a death; anything
+    about processes on other machines.
+
+    A named Lock that is free and that nobody has is forgotten; ``unlink()`` takes its name away at once.
+
+    Raises ``InvalidNameError``, ``KindError``, ``NoRoomError``, ``UnsafeDirectoryError``,
+    ``CorruptError`` or ``VersionError`` (all of them ``LatchworkError``) if it can't be made or found.
+    """
+
+    __slots__ = ("__weakref__",)
+    kind: ClassVar[str] = "Lock"
+
+    @property
+    def _semlock(self) -> "_SemLock":
+        return _SemLock(self)
+
+    def __repr__(self) -> str:
+        what = f"Lock {self.name!r}" if self.name is not None else "Lock"
+        pid = self._owner_pid()
+        return f"<{what} {'free' if pid is None else f'held by pid {pid}'}>"
+
+
+class _SemLock:
+    """What ``multiprocessing.Condition`` asks of the lock it is given."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: Lock) -> None:
+        self._lock = lock
+
+    def _is_mine(self) -> bool:
+        return self._lock._is_mine()
+
+    def _count(self) -> int:
+        return int(self._lock._is_mine())

@@ -1,0 +1,192 @@
+"""Which arenas this process is in: its program's own, those of namespaces, those it was sent.
+
+A program is a process and all that it starts through multiprocessing. Its arena is found by what
+multiprocessing hands on to every child under every start method: the ``authkey``.
+"""
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import secrets
+import threading
+from dataclasses import dataclass
+from multiprocessing import process, util
+
+from latchwork import _core, directory
+from latchwork.errors import GoneError, LatchworkError
+
+ENVIRONMENT = "LATCHWORK_PROGRAM"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An arena that this process is a member of, and where it is."""
+
+    path: str
+    arena: "_core.Arena"
+    namespace: str | None
+
+
+_lock = threading.RLock()
+_places: dict[bytes, Place] = {}
+_namespaces: dict[str, Place] = {}
+_program: "_core.Arena | None" = None
+_cleaned = False
+
+
+def _enter(path: str, arena: "_core.Arena", namespace: str | None = None) -> Place:
+    known = _places.get(arena.uuid)
+    if known is not None:
+        if known.arena is not arena:
+            arena.close()
+        return known
+    arena.attach()
+    place = _places[arena.uuid] = Place(path, arena, namespace)
+    return place
+
+
+def _clean_once() -> None:
+    global _cleaned
+    if not _cleaned:
+        _cleaned = True
+        directory.clean()
+
+
+def _is_child() -> bool:
+    """While a spawned child imports the main module, it has no parent_process() yet."""
+    inheriting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return inheriting or multiprocessing.parent_process() is not None
+
+
+def _file_name() -> str:
+    digest = hashlib.sha256(b"latchwork program\0" + bytes(process.current_process().authkey))
+    return directory.PROGRAM + digest.hexdigest()[:24]
+
+
+def _join(name: str) -> Place | None:
+    """The program of the parent, by its key; or by the environment, if the key was changed since."""
+    announced = os.path.basename(os.environ.get(ENVIRONMENT, ""))
+    if announced.startswith(name) and (found := directory.find(announced)):
+        return _enter(*found)
+    if found := directory.find(name):
+        return _enter(*found)
+    if announced.startswith(directory.PROGRAM) and (found := directory.find(announced)):
+        # The variable may come from another program further up: only believe it of a parent's.
+        if os.getppid() in found[1].members():
+            return _enter(*found)
+        found[1].close()
+    return None
+
+
+def _begin(name: str) -> Place:
+    path, arena, made = directory.find_or_create(name, root=os.getpid())
+    if made or arena.root() in (-1, os.getpid()):
+        return _enter(path, arena)
+    # Somebody set the same authkey in two programs.
+    arena.close()
+    path, arena, _ = directory.find_or_create(f"{name}-{secrets.token_hex(8)}", root=os.getpid())
+    return _enter(path, arena)
+
+
+def _find_program() -> "_core.Arena":
+    global _program
+    with _lock:
+        if _program is not None:
+            return _program
+        name = _file_name()
+        if _is_child():
+            place = _join(name)
+            if place is None:
+                path, arena, _ = directory.find_or_create(name)
+                place = _enter(path, arena)
+        else:
+            place = _begin(name)
+        os.environ[ENVIRONMENT] = os.path.basename(place.path)
+        _program = place.arena
+    _clean_once()
+    return place.arena
+
+
+def arena() -> "_core.Arena":
+    """The arena of this program, made at the first call."""
+    return _program if _program is not None else _find_program()
+
+
+def namespace(name: str) -> Place:
+    """The arena of the namespace of that name, made if need be."""
+    with _lock:
+        place = _namespaces.get(name)
+        if place is None:
+            plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
+            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+            file = directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")
+            path, found, _ = directory.find_or_create(file, persistent=True)
+            place = _namespaces[name] = _enter(path, found, name)
+    _clean_once()
+    return place
+
+
+def place_of(found: "_core.Arena") -> Place:
+    """Where an arena of a handle is."""
+    return _places[found.uuid]
+
+
+def attach(path: str, uuid: bytes, inherited: int | None, namespace: str | None) -> "_core.Arena":
+    """The arena that a pickle names. ``inherited`` is a descriptor that came with it, or None."""
+    with _lock:
+        known = _places.get(uuid)
+        if known is None:
+            known = _attach(path, uuid, inherited, namespace)
+        elif inherited is not None:
+            os.close(inherited)
+    _clean_once()
+    return known.arena
+
+
+def _attach(path: str, uuid: bytes, inherited: int | None, namespace: str | None) -> Place:
+    found = None
+    with contextlib.suppress(OSError, LatchworkError):
+        found = directory.open_path(path)
+    if found is not None and found.uuid != uuid:
+        found.close()
+        found = None
+    if found is not None:
+        if inherited is not None:
+            os.close(inherited)
+    elif inherited is not None:
+        found = directory.map_file(path, inherited)
+    else:
+        raise GoneError(
+            f"the program that this primitive belonged to has ended (there is no {path}): keep a "
+            "process of it alive for as long as its primitives are in use, or give them names"
+        )
+    place = _enter(path, found, namespace)
+    if namespace is not None:
+        _namespaces.setdefault(namespace, place)
+    return place
+
+
+def _leave() -> None:
+    for place in list(_places.values()):
+        directory.leave(place.path, place.arena)
+
+
+class _AtFork:
+    """Something for multiprocessing's registry to hold a weak reference to."""
+
+
+def _at_exit(_: object = None) -> None:
+    # After multiprocessing has joined the children, and as the very last of its finalizers.
+    util.Finalize(None, _leave, exitpriority=-1000)
+
+
+def _new_thread_lock(_: object = None) -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+_at_fork = _AtFork()
+util.register_after_fork(_at_fork, _at_exit)
+os.register_at_fork(after_in_child=_new_thread_lock)
+_at_exit()

@@ -1,0 +1,47 @@
+"""What was created at module level is one object in the whole program: known by where it was created."""
+
+import os
+import sys
+from inspect import CO_OPTIMIZED
+from multiprocessing import process
+from types import FrameType
+
+_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+_made: dict[str, int] = {}
+
+
+def _module_frame(frame: FrameType | None) -> FrameType | None:
+    """The frame of the module whose top level is running, also from a class body or comprehension."""
+    while frame is not None:
+        if frame.f_code.co_flags & CO_OPTIMIZED:
+            if frame.f_code.co_name not in _COMPREHENSIONS:
+                return None
+        elif frame.f_locals is frame.f_globals:
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def key(frame: FrameType, kind: str) -> str | None:
+    """Name the place, and which one of those created there it is; None inside of a function.
+
+    The same in every process of a program that runs the module: a spawned child knows the main module
+    as ``__mp_main__``.
+    """
+    module = _module_frame(frame)
+    if module is None:
+        return None
+    name = module.f_globals.get("__name__")
+    file = module.f_code.co_filename
+    if not isinstance(name, str) or file.startswith("<"):
+        return None  # typed in, or exec'd: no child will ever run it again
+    loaded = sys.modules.get(name)
+    if loaded is None or vars(loaded) is not module.f_globals:
+        return None
+    if name == "__mp_main__":
+        name = "__main__"
+    if not os.path.isabs(file):
+        file = os.path.join(process.ORIGINAL_DIR or "", file)
+    place = f"{name}:{os.path.realpath(file)}:{frame.f_lineno}:{kind}"
+    count = _made[place] = _made.get(place, 0) + 1
+    return f"{place}#{count}"
