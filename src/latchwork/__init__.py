@@ -17,7 +17,8 @@ from multiprocessing import (
 )
 from typing import Any as _Any
 
-from latchwork import _platform as _platform
+from latchwork import _platform as _platform  # isort: skip
+from latchwork import _hooks as _hooks
 from latchwork.context import default as _default
 from latchwork.errors import (
     CorruptError,

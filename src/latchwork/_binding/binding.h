@@ -38,6 +38,7 @@ bool ensure_member(struct lw_arena *arena);
 
 PyObject *handle_new(PyTypeObject *type, PyObject *args, enum lw_kind kind);
 void handle_dealloc(PyObject *self);
+PyObject *own_methods(PyObject *type, PyMethodDef *methods);
 PyObject *raise_gone(void);
 extern PyGetSetDef handle_getset[];
 extern PyMethodDef handle_pickling, handle_unlink, handle_names;

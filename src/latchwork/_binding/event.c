@@ -6,7 +6,8 @@ static PyObject *event_is_set(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    return PyBool_FromLong(lw_event_is_set(handle->slot));
+    if (lw_event_is_set(handle->slot)) Py_RETURN_TRUE;
+    Py_RETURN_FALSE;
 }
 
 static PyObject *event_set(PyObject *self, PyObject *unused) {
@@ -68,6 +69,13 @@ static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return handle_new(type, args, LW_KIND_EVENT);
 }
 
+static PyMethodDef methods[];
+
+static PyObject *event_own(PyObject *type, PyObject *unused) {
+    (void)unused;
+    return own_methods(type, methods);
+}
+
 static PyMethodDef methods[] = {
     {"is_set", event_is_set, METH_NOARGS,
      PyDoc_STR("is_set($self, /)\n--\n\nWhether it is set. One load from memory; never waits.")},
@@ -82,6 +90,8 @@ static PyMethodDef methods[] = {
                "Wait until it is set; True if it was set at any time during the wait, even if clear() followed at\n"
                "once (multiprocessing can lose that one). False only when `timeout` (seconds; None: for ever) ran\n"
                "out. Signal handlers run during the wait; an exception that one raises ends it.")},
+    {"_own_methods", event_own, METH_NOARGS | METH_CLASS,
+     PyDoc_STR("_own_methods($type, /)\n--\n\nGive this subclass the hot methods as its own.")},
     {NULL, NULL, 0, NULL}, /* room for what all handles have */
     {NULL, NULL, 0, NULL},
     {NULL, NULL, 0, NULL},
@@ -97,9 +107,9 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {"latchwork._core.Event", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 int add_event(PyObject *module) {
-    methods[4] = handle_pickling;
-    methods[5] = handle_unlink;
-    methods[6] = handle_names;
+    methods[5] = handle_pickling;
+    methods[6] = handle_unlink;
+    methods[7] = handle_names;
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
     if (!type) return -1;
     int status = PyModule_AddType(module, (PyTypeObject *)type);

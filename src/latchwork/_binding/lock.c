@@ -172,6 +172,13 @@ static PyObject *lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) 
     return handle_new(type, args, LW_KIND_LOCK);
 }
 
+static PyMethodDef methods[];
+
+static PyObject *lock_own(PyObject *type, PyObject *unused) {
+    (void)unused;
+    return own_methods(type, methods);
+}
+
 static PyMethodDef methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))lock_acquire, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("acquire(block=True, timeout=None)\n\n"
@@ -194,6 +201,8 @@ static PyMethodDef methods[] = {
      PyDoc_STR("_owner_pid($self, /)\n--\n\nThe pid of the living owner, or None.")},
     {"_is_mine", lock_is_mine, METH_NOARGS,
      PyDoc_STR("_is_mine($self, /)\n--\n\nWhether this process is the owner.")},
+    {"_own_methods", lock_own, METH_NOARGS | METH_CLASS,
+     PyDoc_STR("_own_methods($type, /)\n--\n\nGive this subclass the hot methods as its own.")},
     {NULL, NULL, 0, NULL}, /* room for what all handles have */
     {NULL, NULL, 0, NULL},
     {NULL, NULL, 0, NULL},
@@ -218,9 +227,9 @@ static PyType_Slot slots[] = {
 static PyType_Spec spec = {"latchwork._core.Lock", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 int add_lock(PyObject *module) {
-    methods[7] = handle_pickling;
-    methods[8] = handle_unlink;
-    methods[9] = handle_names;
+    methods[8] = handle_pickling;
+    methods[9] = handle_unlink;
+    methods[10] = handle_names;
     getset[1] = handle_getset[0];
     PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
     if (!type) return -1;

@@ -31,3 +31,6 @@ class Event(Primitive, _core.Event):
     def __repr__(self) -> str:
         what = f"Event {self.name!r}" if self.name is not None else "Event"
         return f"<{what} {'set' if self.is_set() else 'not set'}>"
+
+
+Event._own_methods()

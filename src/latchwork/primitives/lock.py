@@ -54,3 +54,6 @@ class _SemLock:
 
     def _count(self) -> int:
         return int(self._lock._is_mine())
+
+
+Lock._own_methods()
