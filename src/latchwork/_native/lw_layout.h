@@ -80,8 +80,6 @@ struct lw_slot {
 _Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line");
 _Static_assert(offsetof(struct lw_slot, state) == 16, "layout");
 
-#define LW_MEMBER_DEAD 1u /* found dead by pid and start time */
-
 struct lw_member {
     /* The alive word is the futex inside of this robust mutex: see lw_member.h. */
     union {
@@ -89,7 +87,7 @@ struct lw_member {
         uint8_t alive_room[64];
     };
     lw_word id; /* 0: free, or being made */
-    lw_word flags;
+    lw_word found_dead; /* the id that was found dead by pid and start time */
     uint32_t last_id;
     uint32_t pid;
     uint64_t start;     /* of the process, in clock ticks since boot: proc(5), field 22 of stat */

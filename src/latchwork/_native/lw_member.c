@@ -62,7 +62,7 @@ bool lw_member_alive(const struct lw_arena *arena, uint32_t id) {
     if (index >= arena->header->members_ready) return false;
     struct lw_member *member = &arena->members[index];
     if (lw_load_acq(&member->id) != id) return false;
-    if (lw_load_relaxed(&member->flags) & LW_MEMBER_DEAD) return false;
+    if (lw_load_relaxed(&member->found_dead) == id) return false;
     return !(lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED);
 }
 
@@ -83,7 +83,8 @@ bool lw_member_recheck(struct lw_arena *arena, uint32_t id) {
     if (found == 0 && kill((pid_t)pid, 0) == 0 && lw_process_start((uint32_t)getpid()) == 0)
         return true; /* no /proc here: it exists, and more can't be known */
     if (lw_load_acq(&member->id) != id) return false;
-    lw_or_acqrel(&member->flags, LW_MEMBER_DEAD);
+    /* An id, not a flag: the entry may be another's by now. */
+    lw_store_rel(&member->found_dead, id);
     return false;
 }
 
@@ -165,7 +166,6 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
     lw_mutex_init(&member->alive);
     /* CRASH: the entry is free still, as its id is 0. */
     LW_CRASH(member_claimed);
-    lw_store_relaxed(&member->flags, 0);
     member->pid = (uint32_t)getpid();
     member->start = lw_process_start(member->pid);
     member->namespace = pid_namespace();
