@@ -24,9 +24,7 @@ setup(
     ext_modules=[
         Extension(
             "latchwork._core",
-            sources=sorted(
-                glob("src/latchwork/_binding/*.c") + glob("src/latchwork/_native/*.c")
-            ),
+            sources=sorted(glob("src/latchwork/_binding/*.c") + glob("src/latchwork/_native/*.c")),
             depends=glob("src/latchwork/_binding/*.h") + glob("src/latchwork/_native/*.h"),
             define_macros=macros,
             extra_compile_args=flags,

@@ -109,8 +109,10 @@ def crash_build(tmp_path_factory):
     """The package, built so that it can be stopped at every CRASH mark."""
     build = tmp_path_factory.mktemp("crash-build")
     done = subprocess.run(
-        [sys.executable, "setup.py", "-q", "build", "--build-base", str(build / "base")]
-        + ["--build-lib", str(build / "lib")],
+        [
+            *(sys.executable, "setup.py", "-q", "build"),
+            *("--build-base", str(build / "base"), "--build-lib", str(build / "lib")),
+        ],
         cwd=ROOT,
         env={**os.environ, "LATCHWORK_CRASH_POINTS": "1"},
         capture_output=True,

@@ -41,7 +41,7 @@ class LocalManager(SyncManager):
     def __exit__(self, *exc_info: object) -> None:
         self.shutdown()
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> None:  # type: ignore[override]
         """End the server, if it was started, and hand out nothing more."""
         # start() puts multiprocessing's own shutdown into the instance, in front of this one.
         self._state.value = _std.State.SHUTDOWN  # type: ignore[attr-defined]

@@ -41,7 +41,7 @@ def key(frame: FrameType, kind: str) -> str | None:
     if name == "__mp_main__":
         name = "__main__"
     if not os.path.isabs(file):
-        file = os.path.join(process.ORIGINAL_DIR or "", file)
+        file = os.path.join(getattr(process, "ORIGINAL_DIR", None) or "", file)
     place = f"{name}:{os.path.realpath(file)}:{frame.f_lineno}:{kind}"
     count = _made[place] = _made.get(place, 0) + 1
     return f"{place}#{count}"

@@ -230,7 +230,7 @@ static PyObject *format_arena(PyObject *module, PyObject *args) {
 
 static PyMethodDef format_definition = {
     "format_arena", format_arena, METH_VARARGS,
-    PyDoc_STR("format_arena($module, fd, uuid, persistent, root, /)\n--\n\nMake an arena of an empty file.")};
+    PyDoc_STR("format_arena(fd, uuid, persistent, root, /)\n--\n\nMake an arena of an empty file.")};
 
 int add_arena(PyObject *module) {
     arena_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

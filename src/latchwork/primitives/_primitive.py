@@ -54,9 +54,7 @@ class Primitive:
     __slots__ = ()
     kind: ClassVar[str]
 
-    def __new__(
-        cls: type[Self], *, name: str | None = None, namespace: str | None = None
-    ) -> Self:
+    def __new__(cls: type[Self], *, name: str | None = None, namespace: str | None = None) -> Self:
         return cls._made(sys._getframe(1), name, namespace)
 
     @classmethod
