@@ -64,6 +64,16 @@ def _file_name() -> str:
     return directory.PROGRAM + digest.hexdigest()[:24]
 
 
+def _starter() -> int:
+    """The pid of the process that started this one, not of the server that forked it."""
+    parent = os.getppid()
+    if multiprocessing.get_start_method(allow_none=True) != "forkserver":
+        return parent
+    with contextlib.suppress(OSError), open(f"/proc/{parent}/stat", encoding="ascii", errors="replace") as stat:
+        return int(stat.read().rpartition(")")[2].split()[1])
+    return parent
+
+
 def _join(name: str) -> Place | None:
     """The program of the parent, by its key; or by the environment, if the key was changed since."""
     announced = os.path.basename(os.environ.get(ENVIRONMENT, ""))
@@ -73,7 +83,7 @@ def _join(name: str) -> Place | None:
         return _enter(*found)
     if announced.startswith(directory.PROGRAM) and (found := directory.find(announced)):
         # The variable may come from another program further up: only believe it of a parent's.
-        if os.getppid() in found[1].members():
+        if _starter() in found[1].members():
             return _enter(*found)
         found[1].close()
     return None
