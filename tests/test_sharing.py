@@ -124,7 +124,9 @@ def test_namespaces_keep_names_apart():
     assert (one.name, one.namespace, other.namespace) == ("n", "default", "elsewhere")
 
 
-@pytest.mark.parametrize("name", ["a", "x" * 200, "ü" * 200, "😀" * 200, "a b\n\t'\"", ".", "..", "-"])
+@pytest.mark.parametrize(
+    "name", ["a", "x" * 200, "ü" * 200, "😀" * 200, "a b\n\t'\"", ".", "..", "-"]
+)
 def test_names_of_any_text(name):
     event = latchwork.Event(name=name, namespace=name)
     assert event.name == name
