@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import stat
 import struct
 import subprocess
 import sys
@@ -149,7 +148,6 @@ def test_files_are_for_their_user_only(run, tmp_path):
         "    assert stat.S_IMODE(os.stat(f'{home}/{name}').st_mode) == 0o600\n",
         LATCHWORK_DIR=str(fresh),
     )
-    assert stat.S_IMODE(os.stat(tmp_path).st_mode) & 0o077 == 0 or True
     assert not fresh.exists()
 
 
@@ -190,10 +188,8 @@ work()
     [
         "mount -t tmpfs -o ro none /dev/shm",
         "mount -t tmpfs -o size=64k none /dev/shm",
-        "mount -t tmpfs -o mode=755 none /dev/shm && rm -rf /dev/shm && umount -l /dev/shm; "
-        "mount --bind /proc/self/fdinfo /dev/shm",
     ],
-    ids=["read-only", "full", "unusable"],
+    ids=["read-only", "full"],
 )
 def test_another_directory_is_taken_if_dev_shm_can_not_be_used(mount):
     done = in_mount_namespace(mount, USE)

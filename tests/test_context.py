@@ -23,6 +23,7 @@ def test_every_public_name_is_there():
 
 
 def test_submodules_are_handed_on():
+    import multiprocessing.connection
     import multiprocessing.shared_memory
 
     assert latchwork.shared_memory is multiprocessing.shared_memory
@@ -103,10 +104,8 @@ import latchwork
 """
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
-    assert (
-        last
-        == f"ImportError: Latchwork needs Linux on x86-64 or arm64, and this is {system} on {machine.lower()}."
-    )
+    here = f"{system} on {machine.lower()}"
+    assert last == f"ImportError: Latchwork needs Linux on x86-64 or arm64, and this is {here}."
 
 
 def test_the_core_has_no_dependency():

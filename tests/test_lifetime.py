@@ -84,7 +84,7 @@ for _ in range(30):
     if pid == 0:
         work()
     os.waitpid(pid, 0)
-print(counts()["used"] < 20_000)
+print(counts()["used"] < 40_000)  # of 90,000
 program.arena().sweep()
 print(counts()["live"])
 """
@@ -234,9 +234,11 @@ def test_the_next_user_of_a_name_is_told_of_the_owners_death(run):
         "import latchwork, os; latchwork.Lock(name='nightly').acquire(); os.kill(os.getpid(), 9)",
         check=False,
     )
-    source = "import latchwork; lock = latchwork.Lock(name='nightly'); print(lock.acquire(), lock.abandoned)"
-    assert run(source) == "True True"
-    assert run(source.replace("; print", "; lock.release if 0 else None; print")) == "True True"
+    source = (
+        "import latchwork\nlock = latchwork.Lock(name='nightly')\nwith lock: print(lock.abandoned)"
+    )
+    assert run(source) == "True"
+    assert run(source) == "False"
 
 
 def test_it_works_in_a_daemon_that_closed_all_its_files(run, arenas):

@@ -3,6 +3,7 @@
 ``import latchwork as mp`` serves as ``import multiprocessing as mp``.
 """
 
+from latchwork import _platform as _platform  # isort: skip  (first: it says where not to run)
 import multiprocessing as _multiprocessing
 from multiprocessing import (
     AuthenticationError,
@@ -17,7 +18,6 @@ from multiprocessing import (
 )
 from typing import Any as _Any
 
-from latchwork import _platform as _platform  # isort: skip
 from latchwork import _hooks as _hooks
 from latchwork.context import default as _default
 from latchwork.errors import (

@@ -69,8 +69,8 @@ def _starter() -> int:
     parent = os.getppid()
     if multiprocessing.get_start_method(allow_none=True) != "forkserver":
         return parent
-    with contextlib.suppress(OSError), open(f"/proc/{parent}/stat", encoding="ascii", errors="replace") as stat:
-        return int(stat.read().rpartition(")")[2].split()[1])
+    with contextlib.suppress(OSError), open(f"/proc/{parent}/stat", "rb") as stat:
+        return int(stat.read().rpartition(b")")[2].split()[1])
     return parent
 
 

@@ -6,7 +6,7 @@ from inspect import CO_OPTIMIZED
 from multiprocessing import process
 from types import FrameType
 
-_COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _made: dict[str, int] = {}
 
 
@@ -14,7 +14,7 @@ def _module_frame(frame: FrameType | None) -> FrameType | None:
     """The frame of the module whose top level is running, also from a class body or comprehension."""
     while frame is not None:
         if frame.f_code.co_flags & CO_OPTIMIZED:
-            if frame.f_code.co_name not in _COMPREHENSIONS:
+            if frame.f_code.co_name not in COMPREHENSIONS:
                 return None
         elif frame.f_locals is frame.f_globals:
             return frame

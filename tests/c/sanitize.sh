@@ -8,6 +8,7 @@ cc=${CC:-gcc}
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 cd "$root"
 native=src/latchwork/_native
 case ${1-} in

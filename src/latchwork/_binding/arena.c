@@ -112,7 +112,7 @@ static PyObject *arena_members(PyObject *self, PyObject *unused) {
     struct lw_arena *arena = ((Arena *)self)->arena;
     if (!arena) return raise_closed();
     PyObject *pids = PyList_New(0);
-    for (uint32_t i = 0; pids && i < arena->header->members_ready; i++) {
+    for (uint32_t i = 0; pids && i < lw_load_acq(&arena->header->members_ready); i++) {
         uint32_t id = lw_load_acq(&arena->members[i].id);
         if (id == 0 || !lw_member_recheck(arena, id)) continue;
         PyObject *pid = PyLong_FromUnsignedLong(arena->members[i].pid);
@@ -151,7 +151,7 @@ static PyObject *arena_counts(PyObject *self, PyObject *unused) {
     PyObject *counts = Py_BuildValue("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live", header->live, "used",
                                      header->slots_used, "ready", header->slots_ready, "free", header->free_count,
                                      "names", header->names, "repairs", header->repairs, "members",
-                                     header->members_ready);
+                                     lw_load_relaxed(&header->members_ready));
     lw_arena_unlock(arena);
     return counts;
 }

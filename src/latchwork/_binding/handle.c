@@ -83,7 +83,9 @@ static PyObject *pickling(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
+    enter(handle->arena);
     lw_slot_pickled(handle->slot);
+    lw_arena_unlock(handle->arena);
     return Py_BuildValue("II", lw_slot_index(handle->arena, handle->slot), handle->generation);
 }
 

@@ -9,7 +9,7 @@ static PyObject *raise_free(void) {
 }
 
 static uint32_t pid_of(const struct lw_arena *arena, uint32_t id) {
-    if (lw_member_index(id) >= arena->header->members_ready) return 0;
+    if (lw_member_index(id) >= lw_load_acq(&arena->header->members_ready)) return 0;
     const struct lw_member *member = &arena->members[lw_member_index(id)];
     return member->last_id == id ? member->pid : 0;
 }
@@ -47,7 +47,10 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
             PyEval_RestoreThread(state);
         }
         if (acquired != LW_SIGNAL) break;
-        if (PyErr_CheckSignals() < 0) return NULL;
+        if (PyErr_CheckSignals() < 0) {
+            lw_lock_give_up(handle->slot, &wait);
+            return NULL;
+        }
     }
     if (acquired == LW_TIMEOUT) Py_RETURN_FALSE;
     if (acquired == LW_ABANDONED && !tell_abandoned(self, wait.dead_owner)) return NULL;
@@ -57,6 +60,13 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
 static inline bool acquire_fast(Handle *handle) {
     uint32_t self = handle->arena->self_id;
     return self != 0 && !handle_is_gone(handle) && lw_lock_try(handle->slot, self);
+}
+
+/* An owner that was interrupted while it was told left that to this one. */
+static inline PyObject *acquired_fast(PyObject *self) {
+    uint32_t dead_owner = lw_load_relaxed(&((Handle *)self)->slot->abandoned);
+    if (dead_owner != 0 && !tell_abandoned(self, dead_owner)) return NULL;
+    Py_RETURN_TRUE;
 }
 
 /* (block=True, timeout=None), or threading's (blocking=True, timeout=-1). */
@@ -110,13 +120,13 @@ static bool parse_acquire(PyObject *const *args, Py_ssize_t count, PyObject *nam
 static PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     int64_t deadline_ns = LW_FOREVER;
     if ((count != 0 || names) && !parse_acquire(args, count, names, &deadline_ns)) return NULL;
-    if (acquire_fast((Handle *)self)) Py_RETURN_TRUE;
+    if (acquire_fast((Handle *)self)) return acquired_fast(self);
     return acquire_slow(self, deadline_ns);
 }
 
 static PyObject *lock_enter(PyObject *self, PyObject *unused) {
     (void)unused;
-    if (acquire_fast((Handle *)self)) Py_RETURN_TRUE;
+    if (acquire_fast((Handle *)self)) return acquired_fast(self);
     return acquire_slow(self, LW_FOREVER);
 }
 

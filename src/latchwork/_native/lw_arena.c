@@ -57,7 +57,8 @@ enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, u
     header->root_start = root_pid ? lw_process_start(root_pid) : 0;
     lw_mutex_init(&header->mutex);
     lw_store_relaxed(&header->epoch, 1);
-    header->members_ready = MEMBERS_STEP;
+    lw_store_rel(&header->members_ready, MEMBERS_STEP);
+    header->slots_limit = LW_SLOTS_MAX;
     header->slots_ready = FIRST_SLOTS;
     header->slots_used = 1;
     header->sweep_at = 4096;
@@ -71,7 +72,7 @@ static enum lw_status check(const struct lw_header *header, size_t size) {
     if (header->version != LW_LAYOUT_VERSION || header->slot_size != sizeof(struct lw_slot) ||
         header->member_size != sizeof(struct lw_member) || header->mutex_size != sizeof(pthread_mutex_t))
         return LW_VERSION;
-    if (header->members_ready > LW_MEMBERS_MAX || header->slots_ready > LW_SLOTS_MAX ||
+    if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || header->slots_ready > LW_SLOTS_MAX ||
         header->slots_used > header->slots_ready || header->slots_used == 0)
         return LW_FOREIGN;
     if (size < slots_end(header->slots_ready)) return LW_TRUNCATED;
@@ -149,8 +150,8 @@ enum lw_status lw_arena_grow_slots(struct lw_arena *arena) {
     struct lw_header *header = arena->header;
     uint32_t ready = header->slots_ready;
     uint32_t more = ready < GROW_MAX ? ready : GROW_MAX;
-    if (more > arena->slots_mapped - ready) more = arena->slots_mapped - ready;
-    if (more == 0) return LW_NO_ROOM;
+    if (ready >= header->slots_limit) return LW_NO_ROOM;
+    if (more > header->slots_limit - ready) more = header->slots_limit - ready;
     enum lw_status status = reserve(arena->fd, slots_end(ready), (size_t)more * sizeof(struct lw_slot));
     if (status != LW_OK) return status;
     LW_CRASH(arena_grown); /* CRASH: the file is longer than its header says: nothing lost */
@@ -160,11 +161,11 @@ enum lw_status lw_arena_grow_slots(struct lw_arena *arena) {
 
 enum lw_status lw_arena_grow_members(struct lw_arena *arena) {
     struct lw_header *header = arena->header;
-    uint32_t ready = header->members_ready;
+    uint32_t ready = lw_load_relaxed(&header->members_ready);
     if (ready + MEMBERS_STEP > LW_MEMBERS_MAX) return LW_NO_ROOM;
     enum lw_status status = reserve(arena->fd, LW_OFFSET_MEMBERS + ready * sizeof(struct lw_member),
                                     MEMBERS_STEP * sizeof(struct lw_member));
-    if (status == LW_OK) header->members_ready = ready + MEMBERS_STEP;
+    if (status == LW_OK) lw_store_rel(&header->members_ready, ready + MEMBERS_STEP);
     return status;
 }
 

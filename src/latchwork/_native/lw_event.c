@@ -49,7 +49,11 @@ enum lw_waited lw_event_wait(struct lw_slot *slot, struct lw_event_wait *wait) {
         enum lw_slept slept = lw_futex_wait(&slot->word, marked, wake_ns);
         LW_CRASH(event_woken); /* CRASH: all were woken: nobody relies on this one */
         if (slept == LW_SLEPT_SIGNAL) return LW_WAIT_SIGNAL;
-        if (slept == LW_SLEPT_TIMEOUT) wait->recheck_ns = step < RECHECK_LAST_NS / 2 ? 2 * step : RECHECK_LAST_NS;
+        if (slept == LW_SLEPT_TIMEOUT && wake_ns != wait->deadline_ns) {
+            wait->recheck_ns = step < RECHECK_LAST_NS / 2 ? 2 * step : RECHECK_LAST_NS;
+            /* A signal that came just before the sleep did not end it: its handler has waited. */
+            return LW_WAIT_SIGNAL;
+        }
         word = lw_load_acq(&slot->word);
     }
 }

@@ -31,6 +31,7 @@
 #define LW_EVENT_WAITERS 2u
 #define LW_EVENT_GENERATION_SHIFT 2
 
+/* LW_WAIT_SIGNAL: let the signal handlers run, then call again, or not. */
 enum lw_waited { LW_WAIT_SET, LW_WAIT_TIMEOUT, LW_WAIT_SIGNAL };
 
 /* One call of wait(), across the signal handlers that interrupt it. */

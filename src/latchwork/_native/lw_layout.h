@@ -79,6 +79,7 @@ struct lw_slot {
 };
 _Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line");
 _Static_assert(offsetof(struct lw_slot, state) == 16, "layout");
+_Static_assert(offsetof(struct lw_slot, holders) % 8 == 0 && sizeof(struct lw_holder) == 8, "stored at once");
 
 struct lw_member {
     /* The alive word is the futex inside of this robust mutex: see lw_member.h. */
@@ -115,9 +116,10 @@ struct lw_header {
         uint8_t mutex_room[64];
     };
     lw_word epoch; /* raised before each fork of a member */
-    uint32_t members_ready;
+    lw_word members_ready; /* read without the mutex */
     uint32_t member_cursor;
     uint32_t slots_ready; /* with memory behind them */
+    uint32_t slots_limit; /* how many the member with the least address space has mapped */
     uint32_t slots_used;  /* once handed out: the rest was never touched */
     uint32_t free_first;
     uint32_t free_last;

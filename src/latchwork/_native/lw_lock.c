@@ -65,7 +65,7 @@ enum attempt { GOT_IT, GOT_IT_FROM_THE_DEAD, MUST_WAIT };
 static enum attempt attempt(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait,
                             uint32_t *word_out) {
     uint32_t self = arena->self_id;
-    uint32_t word = lw_load_relaxed(&slot->word);
+    uint32_t word = lw_load_acq(&slot->word); /* the owner's entry has to be seen, too */
     bool wake;
     for (;;) {
         uint32_t owner = owner_of(word);
@@ -133,11 +133,11 @@ static enum lw_slept sleep_until(struct lw_arena *arena, struct lw_slot *slot, u
 
 /* Leaves without the lock, be it for a signal handler only. A consumed wake must not be lost, and the
  * leaving one may have been the only one to watch over the owner: another sleeper takes over both.
- * False: it is free this moment; better to take it after all. */
-static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait) {
+ * False, unless it must go: it is free this moment; better to take it after all. */
+static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait, bool must_go) {
     uint32_t word = lw_load_relaxed(&slot->word);
     for (;;) {
-        if (wait->woken && owner_of(word) == 0) return false;
+        if (wait->woken && owner_of(word) == 0 && !must_go) return false;
         uint32_t flags = word & LW_LOCK_FLAGS;
         if (wait->woken) flags = (flags | LW_LOCK_WAITERS) & ~LW_LOCK_WOKEN;
         bool wake = (flags & ~LW_LOCK_HANDOFF) == LW_LOCK_WAITERS;
@@ -149,6 +149,8 @@ static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait) {
         return true;
     }
 }
+
+void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait) { leave(slot, wait, true); }
 
 static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, bool blind) {
     if (wait->recheck_ns == 0) wait->recheck_ns = RECHECK_FIRST_NS;
@@ -191,7 +193,7 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
         }
         int64_t now = lw_now_ns();
         if (now >= wait->deadline_ns) {
-            if (!leave(slot, wait)) continue;
+            if (!leave(slot, wait, false)) continue;
             return LW_TIMEOUT;
         }
         uint32_t seq = lw_load_acq(&slot->seq);
@@ -212,10 +214,12 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
         case LW_SLEPT_CHANGED:
             break;
         case LW_SLEPT_TIMEOUT:
-            if (wake_ns != wait->deadline_ns) recheck(arena, wait, word);
-            break;
+            if (wake_ns == wait->deadline_ns) break;
+            recheck(arena, wait, word);
+            /* A signal that came just before the sleep did not end it: its handler has waited. */
+            return LW_SIGNAL;
         case LW_SLEPT_SIGNAL:
-            if (!leave(slot, wait)) break;
+            if (!leave(slot, wait, false)) break;
             return LW_SIGNAL;
         }
     }

@@ -61,8 +61,11 @@ static inline bool lw_lock_try(struct lw_slot *slot, uint32_t self) {
     return lw_cas_acq(&slot->word, &expected, self << LW_LOCK_OWNER_SHIFT);
 }
 
-/* LW_SIGNAL: let the signal handlers run, then call again, or give up: nothing is owed to anybody. */
+/* LW_SIGNAL: let the signal handlers run, then call again, or lw_lock_give_up. */
 enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait);
+
+/* After LW_SIGNAL, if the wait is to end there: passes on whatever others rely on. */
+void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait);
 
 static inline bool lw_lock_release_fast(struct lw_slot *slot, uint32_t self) {
     uint32_t expected = self << LW_LOCK_OWNER_SHIFT;

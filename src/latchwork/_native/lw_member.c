@@ -59,7 +59,7 @@ uint64_t lw_process_start(uint32_t pid) {
 
 bool lw_member_alive(const struct lw_arena *arena, uint32_t id) {
     uint32_t index = lw_member_index(id);
-    if (index >= arena->header->members_ready) return false;
+    if (index >= lw_load_acq(&arena->header->members_ready)) return false;
     struct lw_member *member = &arena->members[index];
     if (lw_load_acq(&member->id) != id) return false;
     if (lw_load_relaxed(&member->found_dead) == id) return false;
@@ -128,13 +128,14 @@ void lw_member_lock_alive(struct lw_arena *arena) {
  * the table would have to grow, the one with system calls. */
 static struct lw_member *find_entry(struct lw_arena *arena, bool thorough) {
     struct lw_header *header = arena->header;
-    for (uint32_t n = 0; n < header->members_ready; n++) {
-        uint32_t index = (header->member_cursor + n) % header->members_ready;
+    uint32_t ready = lw_load_relaxed(&header->members_ready);
+    for (uint32_t n = 0; n < ready; n++) {
+        uint32_t index = (header->member_cursor + n) % ready;
         struct lw_member *member = &arena->members[index];
         if (index == lw_member_index(LW_ID_DEAD)) continue;
         uint32_t id = lw_load_acq(&member->id);
         if (id == 0 || !(thorough ? lw_member_recheck(arena, id) : lw_member_alive(arena, id))) {
-            header->member_cursor = (index + 1) % header->members_ready;
+            header->member_cursor = (index + 1) % ready;
             return member;
         }
     }
@@ -143,10 +144,12 @@ static struct lw_member *find_entry(struct lw_arena *arena, bool thorough) {
 
 enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_t birth) {
     struct lw_header *header = arena->header;
+    if (header->slots_ready > arena->slots_mapped) return LW_NO_ROOM;
+    if (header->slots_limit > arena->slots_mapped) header->slots_limit = arena->slots_mapped;
     struct lw_member *member = find_entry(arena, false);
-    if (!member && header->members_ready >= 256) member = find_entry(arena, true);
+    if (!member && lw_load_relaxed(&header->members_ready) >= 256) member = find_entry(arena, true);
     if (!member) {
-        uint32_t fresh = header->members_ready;
+        uint32_t fresh = lw_load_relaxed(&header->members_ready);
         enum lw_status status = lw_arena_grow_members(arena);
         if (status != LW_OK && !(member = find_entry(arena, true))) return status;
         if (!member) member = &arena->members[fresh];
@@ -166,6 +169,7 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
     lw_mutex_init(&member->alive);
     /* CRASH: the entry is free still, as its id is 0. */
     LW_CRASH(member_claimed);
+    lw_store_relaxed(&member->found_dead, 0); /* ids come again, once in a great while */
     member->pid = (uint32_t)getpid();
     member->start = lw_process_start(member->pid);
     member->namespace = pid_namespace();
@@ -183,7 +187,8 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
 
 uint32_t lw_member_others(struct lw_arena *arena) {
     uint32_t others = 0;
-    for (uint32_t i = 0; i < arena->header->members_ready; i++) {
+    uint32_t ready = lw_load_acq(&arena->header->members_ready);
+    for (uint32_t i = 0; i < ready; i++) {
         uint32_t id = lw_load_acq(&arena->members[i].id);
         if (id != 0 && id != arena->self_id && lw_member_recheck(arena, id)) others++;
     }
@@ -212,6 +217,8 @@ static void after_fork_in_child(void) {
 
 void lw_arena_register(struct lw_arena *arena) {
     static bool watching;
+    for (struct lw_arena *known = arenas; known; known = known->next)
+        if (known == arena) return;
     arena->next = arenas;
     arenas = arena;
     if (!watching) {

@@ -174,6 +174,14 @@ static bool in_flight(const struct lw_slot *slot) {
     return slot->pickled_s != 0 && seconds() - slot->pickled_s < LW_FLIGHT_SECONDS;
 }
 
+/* In one store: a family must never stand there as if it were a member. */
+static void become_heirs(struct lw_holder *holder, uint32_t family, uint32_t epoch) {
+    struct lw_holder heirs = {.id = family, .count = LW_HEIRS | epoch};
+    uint64_t both;
+    memcpy(&both, &heirs, sizeof both);
+    __atomic_store_n((uint64_t *)(void *)holder, both, __ATOMIC_RELAXED);
+}
+
 void lw_slot_drop(struct lw_arena *arena, uint32_t index, uint32_t epoch) {
     struct lw_slot *slot = &arena->slots[index];
     struct lw_holder *holder = find_holder(arena, slot, is_member, arena->self_id);
@@ -185,12 +193,10 @@ void lw_slot_drop(struct lw_arena *arena, uint32_t index, uint32_t epoch) {
         if (heirs) {
             if (epoch < (heirs->count & ~LW_HEIRS)) heirs->count = LW_HEIRS | epoch;
         } else if (holder->count == 1) {
-            holder->id = family;
-            holder->count = LW_HEIRS | epoch;
+            become_heirs(holder, family, epoch);
             return;
         } else if ((heirs = vacant_holder(arena, slot))) {
-            heirs->count = LW_HEIRS | epoch;
-            heirs->id = family;
+            become_heirs(heirs, family, epoch);
         } else {
             return; /* no room to say so: rather keep the slot for as long as this process lives */
         }
@@ -219,7 +225,8 @@ static bool kin_learn(struct kin *kin, struct lw_arena *arena) {
     kin->born = calloc(2 * (size_t)LW_MEMBERS_MAX, sizeof *kin->born);
     if (!kin->born) return false;
     kin->family = kin->born + LW_MEMBERS_MAX;
-    for (uint32_t i = 0; i < arena->header->members_ready; i++) {
+    uint32_t ready = lw_load_acq(&arena->header->members_ready);
+    for (uint32_t i = 0; i < ready; i++) {
         const struct lw_member *member = &arena->members[i];
         uint32_t id = lw_load_acq(&member->id);
         if (id == 0 || !lw_member_alive(arena, id)) continue;

@@ -66,7 +66,7 @@ class Primitive:
             return cls._named(name, namespace)
         code = frame.f_code
         # Nearly always: inside of a function, where each is a new one.
-        if not (code.co_flags & CO_OPTIMIZED and code.co_name[0] != "<"):
+        if not code.co_flags & CO_OPTIMIZED or code.co_name in sites.COMPREHENSIONS:
             key = sites.key(frame, cls.kind)
             if key is not None:
                 text = key.encode("utf-8", "surrogateescape")
