@@ -1,0 +1,118 @@
+"""Run all tests, under every Python from 3.11 on that is found here.
+
+    python3 run_tests.py [--python PATH]... [pytest arguments]
+
+Makes a virtual environment for each in .test-venvs/, installs the package into it as a user would, and
+runs the tests; under the first one also the linters, the type checkers and the sanitizers. Exit status 0
+if everything passed.
+"""
+
+import argparse
+import glob
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENTS = ROOT / ".test-venvs"
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+ASK = (
+    "import ensurepip, os, sys, sysconfig, venv;"
+    "assert os.path.exists(os.path.join(sysconfig.get_path('include'), 'Python.h'));"
+    "print('%d.%d' % sys.version_info[:2])"
+)
+
+
+def version_of(python: str) -> str | None:
+    """Its version, if it can make virtual environments and compile extensions."""
+    try:
+        done = subprocess.run([python, "-c", ASK], capture_output=True, text=True, timeout=30)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def pythons() -> dict[str, str]:
+    """One interpreter for each version that is found, this one first."""
+    found: dict[str, str] = {}
+    candidates = [sys.executable]
+    candidates += filter(None, (shutil.which(f"python{version}") for version in VERSIONS))
+    for version in VERSIONS:
+        candidates += sorted(
+            glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python"))
+        )
+    for candidate in candidates:
+        version = version_of(candidate)
+        if version in VERSIONS:
+            found.setdefault(version, candidate)
+    return found
+
+
+def call(*command: str | Path, **env: str) -> bool:
+    """Run a command; whether it succeeded."""
+    print("+", *command, flush=True)
+    return (
+        subprocess.run(list(map(str, command)), cwd=ROOT, env={**os.environ, **env}).returncode == 0
+    )
+
+
+def environment(version: str, python: str) -> Path | None:
+    """A virtual environment with the package, and what testing it needs."""
+    place = ENVIRONMENTS / version
+    if not (place / "bin" / "python").exists() and not call(python, "-m", "venv", place):
+        return None
+    inside = place / "bin" / "python"
+    installed = call(
+        inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ".[test,lint]"
+    )
+    return inside if installed else None
+
+
+def check(inside: Path) -> list[str]:
+    """The checks that need to run only once; which failed."""
+    sources = ("src", "tests", "benchmarks", "setup.py", "run_tests.py")
+    failed = []
+    for name, command in {
+        "ruff check": (inside, "-m", "ruff", "check", *sources),
+        "ruff format": (inside, "-m", "ruff", "format", "--check", *sources),
+        "mypy": (inside, "-m", "mypy"),
+        "stubtest": (inside, "-m", "mypy.stubtest", "latchwork._core"),
+        "sanitizers": (ROOT / "tests" / "c" / "sanitize.sh",),
+    }.items():
+        if not call(*command, PYTHON=str(inside)):
+            failed.append(name)
+    return failed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", action="append", default=[], help="use this one, and no others")
+    options, arguments = parser.parse_known_args()
+    chosen = {version_of(python) or python: python for python in options.python} or pythons()
+    if not chosen:
+        print("no Python from 3.11 on with venv and headers was found", file=sys.stderr)
+        return 1
+    failed = []
+    for number, (version, python) in enumerate(chosen.items()):
+        before = time.monotonic()
+        print(f"=== Python {version}: {python}", flush=True)
+        inside = environment(version, python)
+        if inside is None:
+            failed.append(f"{version}: installation")
+            continue
+        # The models and the chaos do not depend on the version of Python.
+        once = [] if number == 0 else ["--ignore=tests/test_models.py"]
+        if not call(inside, "-m", "pytest", "-q", "-m", "not long", *once, *arguments):
+            failed.append(f"{version}: tests")
+        if number == 0 and not arguments:
+            failed += check(inside)
+        print(f"=== Python {version}: {time.monotonic() - before:.0f} s", flush=True)
+    print("FAILED: " + ", ".join(failed) if failed else f"all passed under {', '.join(chosen)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

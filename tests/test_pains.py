@@ -1,0 +1,30 @@
+"""The faults that users of multiprocessing suffer from, as scripts of their own; where they are at hand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAINS = os.environ.get("LATCHWORK_PAINS")
+OURS = ("01", "03", "04", "06", "07", "08", "09", "10", "11", "12", "16", "17", "19", "22", "24")
+
+
+@pytest.mark.skipif(not PAINS, reason="LATCHWORK_PAINS names no directory of reproducers")
+@pytest.mark.parametrize("number", OURS)
+@pytest.mark.parametrize("plain", ["", "1"])
+def test_it_is_cured(number, plain, tmp_path):
+    if plain and number != "10":
+        pytest.skip("only about names")
+    (script,) = Path(PAINS or "").glob(f"{number}_*.py")
+    environment = {**os.environ, "PRIMITIVES": "latchwork", "PLAIN": plain}
+    if number == "19":
+        # It looks for leftovers in /dev/shm itself.
+        environment["LATCHWORK_DIR"] = str(tmp_path / "arenas")
+    if number == "24":
+        del environment["LATCHWORK_DIR"]
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert done.stdout.strip().rpartition("\n")[2].startswith("PASS"), done.stdout + done.stderr
