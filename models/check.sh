@@ -17,7 +17,8 @@ check() {
     fi
     printf '%-8s %-28s %12s states  ok\n' "$1" "${2:-plain}" "$states"
 }
-for flags in "" "-DSPURIOUS" "-DTIMEOUTS" "-DTIMEOUTS -DSPURIOUS" "-DDEATH_HELD" "-DDEATH"; do
+for flags in "" "-DSPURIOUS" "-DTIMEOUTS" "-DDEATH_HELD" "-DDEATH_HELD -DTIMEOUTS" "-DDEATH" \
+    "-DDEATH -DTIMEOUTS -DSPURIOUS"; do
     check lock "$flags"
 done
 for flags in "" "-DSPURIOUS" "-DTIMEOUTS" "-DTIMEOUTS -DSPURIOUS" "-DDEATH" "-DDEATH -DTIMEOUTS -DSPURIOUS"; do

@@ -9,7 +9,7 @@
 
 byte gen; bool set, marked;
 bool asleep[3];
-bool died;
+bool died, over_now;        /* over_now: nothing will be set any more */
 
 #ifdef DEATH
 #define MAY_DIE if :: atomic { !died -> died = true; asleep[_pid] = false }; goto over :: true fi
@@ -39,6 +39,7 @@ active [2] proctype Waiter() {
             atomic { if :: !set && gen == seen && marked -> asleep[_pid] = true :: else fi };
             if
             :: !asleep[_pid]
+            :: atomic { asleep[_pid] && over_now && gen == g -> asleep[_pid] = false }; break   /* came too late */
 #ifdef SPURIOUS
             :: atomic { asleep[_pid] -> asleep[_pid] = false }
 #endif
@@ -67,5 +68,5 @@ active proctype Setter() {
         round++
     :: else -> break
     od;
-over: skip
+over: over_now = true
 }

@@ -1,4 +1,4 @@
-"""The faults that users of multiprocessing suffer from, as scripts of their own; where they are at hand."""
+"""The faults that users of multiprocessing suffer from, as scripts of their own, where at hand."""
 
 import os
 import subprocess
