@@ -90,7 +90,7 @@ def ends_well(pid):
 def reap_all():
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, _ = os.waitpid(-1, 0)
+            os.waitpid(-1, 0)
 
 
 class Scene:
