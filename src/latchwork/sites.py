@@ -16,7 +16,7 @@ def _module_frame(frame: FrameType | None) -> FrameType | None:
         if frame.f_code.co_flags & CO_OPTIMIZED:
             if frame.f_code.co_name not in COMPREHENSIONS:
                 return None
-        elif frame.f_locals is frame.f_globals:
+        elif frame.f_code.co_name == "<module>":
             return frame
         frame = frame.f_back
     return None
