@@ -11,6 +11,7 @@
 
 #include "lw_crash.h"
 #include "lw_member.h"
+#include "lw_slot.h"
 
 #define FIRST_SLOTS 512u
 #define GROW_MAX 65536u
@@ -169,17 +170,6 @@ enum lw_status lw_arena_grow_members(struct lw_arena *arena) {
     return status;
 }
 
-static void push_free(struct lw_arena *arena, uint32_t index) {
-    struct lw_header *header = arena->header;
-    arena->slots[index].next = LW_NO_SLOT;
-    if (header->free_count == 0)
-        header->free_first = index;
-    else
-        arena->slots[header->free_last].next = index;
-    header->free_last = index;
-    header->free_count++;
-}
-
 static void mark_chain(struct lw_arena *arena, uint8_t *used, uint32_t index, uint32_t kind) {
     while (index != LW_NO_SLOT && index < arena->header->slots_used &&
            lw_load_relaxed(&arena->slots[index].state) == kind && !used[index]) {
@@ -226,7 +216,7 @@ void lw_arena_repair(struct lw_arena *arena) {
         struct lw_slot *slot = &arena->slots[i];
         if (!used[i]) {
             lw_store_rel(&slot->state, LW_FREE);
-            push_free(arena, i);
+            lw_slot_push_free(arena, i);
             continue;
         }
         header->live++;

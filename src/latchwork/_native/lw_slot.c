@@ -12,6 +12,17 @@
 
 static uint32_t seconds(void) { return (uint32_t)(lw_now_ns() / 1000000000) + 1; }
 
+void lw_slot_push_free(struct lw_arena *arena, uint32_t index) {
+    struct lw_header *header = arena->header;
+    arena->slots[index].next = LW_NO_SLOT;
+    if (header->free_count == 0)
+        header->free_first = index;
+    else
+        arena->slots[header->free_last].next = index;
+    header->free_last = index;
+    header->free_count++;
+}
+
 static uint32_t pop_free(struct lw_arena *arena) {
     struct lw_header *header = arena->header;
     uint32_t index = header->free_first;
@@ -94,13 +105,7 @@ void lw_slot_free(struct lw_arena *arena, uint32_t index) {
     LW_CRASH(slot_bumped); /* CRASH: in use, but no handle fits it: freed by the next sweep */
     lw_store_rel(&slot->state, LW_FREE);
     LW_CRASH(slot_freed); /* CRASH: free, but in no queue: the repair puts it there */
-    slot->next = LW_NO_SLOT;
-    if (header->free_count == 0)
-        header->free_first = index;
-    else
-        arena->slots[header->free_last].next = index;
-    header->free_last = index;
-    header->free_count++;
+    lw_slot_push_free(arena, index);
     header->live--;
 }
 

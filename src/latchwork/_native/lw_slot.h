@@ -20,6 +20,8 @@
 enum lw_status lw_slot_new(struct lw_arena *arena, enum lw_kind kind, uint32_t *index);
 /* Without holders: for names. */
 enum lw_status lw_slot_alloc(struct lw_arena *arena, enum lw_kind kind, uint32_t *index);
+/* Only the queue: for lw_slot_free, and for the repair that builds it anew. */
+void lw_slot_push_free(struct lw_arena *arena, uint32_t index);
 void lw_slot_free(struct lw_arena *arena, uint32_t index);
 
 /* One more handle in this process; LW_GONE if the slot is not (any more) the one that was meant. */
