@@ -4,6 +4,7 @@ import ast
 import inspect
 import logging
 import multiprocessing
+import os
 import subprocess
 import sys
 
@@ -119,7 +120,7 @@ print(sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_modul
         [sys.executable, "-S", "-c", source],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": inspect.getfile(latchwork).rpartition("/latchwork/")[0]},
+        env={**os.environ, "PYTHONPATH": inspect.getfile(latchwork).rpartition("/latchwork/")[0]},
     )
     names = ast.literal_eval(done.stdout)
     assert [name for name in names if not name.startswith(("_", "latchwork"))] == [], done.stderr

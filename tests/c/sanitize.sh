@@ -48,7 +48,8 @@ echo "address, undefined: ok"
 
 LATCHWORK_SANITIZE=1 "$python" setup.py -q build --build-base "$work/build" --build-lib "$work/lib"
 # Python itself is not built for it: so the run-times come first; and its own allocator would hide ours from
-# them. Its leaks at exit are not looked at. The tests at crash points need another build: they stay out.
+# them. Its leaks at exit are not looked at. The tests at crash points need another build, and the shadow a large
+# address space: they stay out.
 preload="$($cc -print-file-name=libasan.so) $($cc -print-file-name=libubsan.so)"
 status=0
 env LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1" \
@@ -58,7 +59,9 @@ assert latchwork._core.__file__.startswith(sys.argv[1]), latchwork._core.__file_
 latchwork.Lock().acquire()' "$work/lib"
 env LD_PRELOAD="$preload" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1" \
     PYTHONMALLOC=malloc PYTHONPATH="$work/lib" PYTHONDONTWRITEBYTECODE=1 \
-    "$python" -m pytest tests -q -m 'not long' -p no:cacheprovider --ignore tests/test_crash_points.py || status=$?
+    "$python" -m pytest tests -q -m 'not long' -p no:cacheprovider --ignore tests/test_crash_points.py \
+    --ignore tests/test_models.py --ignore tests/test_pains.py --ignore tests/test_chaos.py --timeout 120 \
+    --deselect tests/test_arena_files.py::test_a_limit_of_address_space_is_no_hindrance || status=$?
 # 5: there was no test to run.
 [ "$status" -eq 0 ] || [ "$status" -eq 5 ] || exit "$status"
 echo "unit: ok"
