@@ -75,6 +75,16 @@ def pytest_sessionfinish(session):
 
 
 @pytest.fixture
+def no_net():
+    """Take the re-check away from this process and those it forks: a missed wake-up is a hang."""
+    from latchwork import _core
+
+    _core.recheck_first(1000)
+    yield
+    _core.recheck_first(0.02)
+
+
+@pytest.fixture
 def arenas(tmp_path_factory):
     """A directory of arenas of its own, for programs that a test starts."""
     path = tempfile.mkdtemp(prefix="latchwork-test-", dir=_shm)

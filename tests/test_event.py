@@ -56,7 +56,7 @@ def test_a_wrong_call_is_an_error(event):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_clear_right_after_set_loses_no_waiter(event, method):
+def test_clear_right_after_set_loses_no_waiter(event, method, no_net):
     ctx = latchwork.get_context(method)
     said, saying = ctx.Pipe()
     for _ in range(5):
@@ -70,7 +70,7 @@ def test_clear_right_after_set_loses_no_waiter(event, method):
         child.join(SOON)
 
 
-def test_one_set_wakes_a_hundred_processes_and_threads(event):
+def test_one_set_wakes_a_hundred_processes_and_threads(event, no_net):
     ctx = latchwork.get_context("fork")
     said, saying = ctx.Pipe()
     children = [ctx.Process(target=wait_for, args=(event, saying)) for _ in range(50)]

@@ -94,6 +94,18 @@ static PyObject *has_waitv(PyObject *module, PyObject *unused) {
     return PyBool_FromLong(lw_futex_has_waitv());
 }
 
+static PyObject *recheck_first(PyObject *module, PyObject *seconds) {
+    (void)module;
+    double value = PyFloat_AsDouble(seconds);
+    if (value == -1.0 && PyErr_Occurred()) return NULL;
+    if (!(value > 0 && value < 1e6)) {
+        PyErr_SetString(PyExc_ValueError, "seconds must be positive");
+        return NULL;
+    }
+    lw_recheck_first_ns = (int64_t)(value * 1e9);
+    Py_RETURN_NONE;
+}
+
 static PyObject *crash_points(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     PyObject *list = PyList_New(0);
@@ -121,6 +133,7 @@ static PyObject *crash_arm(PyObject *module, PyObject *args) {
 
 static PyMethodDef functions[] = {
     {"forbid_waitv", forbid_waitv, METH_O, PyDoc_STR("forbid_waitv($module, forbid, /)\n--\n\nFor tests: do as on a kernel without futex_waitv.")},
+    {"recheck_first", recheck_first, METH_O, PyDoc_STR("recheck_first($module, seconds, /)\n--\n\nFor tests: how long the first sleep lasts at most.")},
     {"has_waitv", has_waitv, METH_NOARGS, PyDoc_STR("has_waitv($module, /)\n--\n\nWhether this process may call futex_waitv.")},
     {"crash_points", crash_points, METH_NOARGS, PyDoc_STR("crash_points($module, /)\n--\n\nThe places to die at; none in the shipped build.")},
     {"crash_arm", crash_arm, METH_VARARGS, PyDoc_STR("crash_arm($module, name, skip=0, /)\n--\n\nStop (SIGSTOP) at that place.")},

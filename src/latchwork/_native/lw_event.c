@@ -4,9 +4,6 @@
 
 #include "lw_crash.h"
 
-#define RECHECK_FIRST_NS 50000000
-#define RECHECK_LAST_NS 1000000000
-
 void lw_event_set(struct lw_slot *slot) {
     uint32_t word = lw_load_relaxed(&slot->word);
     for (;;) {
@@ -44,13 +41,13 @@ enum lw_waited lw_event_wait(struct lw_slot *slot, struct lw_event_wait *wait) {
         uint32_t marked = word | LW_EVENT_WAITERS;
         if (marked != word && !lw_cas_acqrel(&slot->word, &word, marked)) continue;
         LW_CRASH(event_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
-        int64_t step = wait->recheck_ns ? wait->recheck_ns : RECHECK_FIRST_NS;
+        int64_t step = wait->recheck_ns ? wait->recheck_ns : lw_recheck_first_ns;
         int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
         enum lw_slept slept = lw_futex_wait(&slot->word, marked, wake_ns);
         LW_CRASH(event_woken); /* CRASH: all were woken: nobody relies on this one */
         if (slept == LW_SLEPT_SIGNAL) return LW_WAIT_SIGNAL;
         if (slept == LW_SLEPT_TIMEOUT && wake_ns != wait->deadline_ns) {
-            wait->recheck_ns = step < RECHECK_LAST_NS / 2 ? 2 * step : RECHECK_LAST_NS;
+            wait->recheck_ns = lw_recheck_next(step);
             /* A signal that came just before the sleep did not end it: its handler has waited. */
             return LW_WAIT_SIGNAL;
         }

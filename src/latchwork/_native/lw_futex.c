@@ -22,6 +22,8 @@ struct waitv_entry {
 };
 #define WAITV_32BIT 2u
 
+int64_t lw_recheck_first_ns = 20000000;
+
 static _Atomic int waitv_state; /* 0 not tried, 1 works, -1 missing or forbidden */
 
 int64_t lw_now_ns(void) {

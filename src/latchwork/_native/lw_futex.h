@@ -26,6 +26,16 @@ enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, u
 bool lw_futex_has_waitv(void);
 void lw_futex_forbid_waitv(bool forbid);
 
+/* The net under the rope: every sleep is bounded, first by this, then by twice that each time, up to
+ * LW_RECHECK_LAST_NS. A test sets it high, so that what only the net would catch shows as a hang. */
+extern int64_t lw_recheck_first_ns;
+#define LW_RECHECK_LAST_NS 1000000000
+
+static inline int64_t lw_recheck_next(int64_t step) {
+    if (step >= LW_RECHECK_LAST_NS) return step;
+    return step < LW_RECHECK_LAST_NS / 2 ? 2 * step : LW_RECHECK_LAST_NS;
+}
+
 /* Returns how many were woken. */
 int lw_futex_wake(lw_word *word, int count);
 

@@ -10,8 +10,6 @@
 #define STARVING_NS 1000000
 #define HANDOFF_INTERVAL_MS 1u
 #define HANDOFF_EXPIRY_MS 5u
-#define RECHECK_FIRST_NS 20000000
-#define RECHECK_LAST_NS 1000000000
 #define RECHECK_BLIND_NS 100000000 /* where no alive word can be slept on */
 
 static bool many_cpus(void) {
@@ -153,7 +151,7 @@ static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait, bool must_go)
 void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait) { leave(slot, wait, true); }
 
 static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, bool blind) {
-    if (wait->recheck_ns == 0) wait->recheck_ns = RECHECK_FIRST_NS;
+    if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
     int64_t step = wait->recheck_ns;
     if (owner_of(word) == 0) step = (int64_t)HANDOFF_EXPIRY_MS * 1000000;
     if (blind && step > RECHECK_BLIND_NS) step = RECHECK_BLIND_NS;
@@ -164,10 +162,7 @@ static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, 
 static void recheck(struct lw_arena *arena, struct lw_lock_wait *wait, uint32_t word) {
     if (owner_of(word) != 0) lw_member_recheck(arena, owner_of(word));
     wait->woken = true; /* if the one that was woken died on its way, this one takes its place */
-    if (wait->recheck_ns < RECHECK_LAST_NS / 2)
-        wait->recheck_ns *= 2;
-    else
-        wait->recheck_ns = RECHECK_LAST_NS;
+    wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
 }
 
 enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait) {

@@ -29,8 +29,8 @@
  *     kernel wakes one, it wakes all, one of them takes the word over. Nobody waiting: the next comer does.
  *   - a sleeper's: WAITERS, though nobody sleeps: one release makes one useless system call.
  *   - a releaser's between the CAS and the wake, or a woken waiter's before it acquires: WOKEN, though
- *     nobody is on its way. The sleepers' next re-check (RECHECK_FIRST_NS, doubling to
- *     RECHECK_LAST_NS) takes a free lock, and clears WOKEN otherwise. A reservation expires.
+ *     nobody is on its way. The sleepers' next re-check (lw_recheck_first_ns, doubling to
+ *     LW_RECHECK_LAST_NS) takes a free lock, and clears WOKEN otherwise. A reservation expires.
  *
  * Modelled in models/lock.pml. */
 #ifndef LW_LOCK_H
