@@ -240,6 +240,37 @@ def test_a_changed_authkey_changes_nothing(run, method):
     assert run(CHANGED_KEY, method) == "True"
 
 
+PRELOAD = """
+import sys
+import latchwork as mp
+
+def work(_):
+    import preloaded
+    return preloaded.event.wait(20) and not preloaded.lock.acquire(block=False)
+
+if __name__ == "__main__":
+    if sys.argv[1] == "before":
+        import preloaded
+    mp.set_start_method("forkserver")
+    mp.set_forkserver_preload(sys.argv[2:])
+    with mp.Pool(2) as pool:
+        import preloaded
+        preloaded.lock.acquire()
+        preloaded.event.set()
+        print(all(pool.map(work, range(4))))
+"""
+
+
+@pytest.mark.parametrize("modules", [["preloaded"], ["__main__", "preloaded"], []])
+@pytest.mark.parametrize("imported", ["before", "after"])
+def test_what_a_fork_server_preloads_is_one_object_too(run, tmp_path, imported, modules):
+    (tmp_path / "preloaded.py").write_text(
+        "import latchwork\nlock = latchwork.Lock()\nevent = latchwork.Event()\n"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    assert run(PRELOAD, imported, *modules, PYTHONPATH=path) == "True"
+
+
 FIXED_KEY = """
 import multiprocessing
 multiprocessing.current_process().authkey = b'the same in two programs'

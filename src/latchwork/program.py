@@ -9,6 +9,7 @@ import hashlib
 import multiprocessing
 import os
 import secrets
+import sys
 import threading
 from dataclasses import dataclass
 from multiprocessing import process, util
@@ -53,10 +54,19 @@ def _clean_once() -> None:
         directory.clean()
 
 
-def _is_child() -> bool:
+def _was_started() -> bool:
     """While a spawned child imports the main module, it has no parent_process() yet."""
     inheriting = getattr(multiprocessing.current_process(), "_inheriting", False)
     return inheriting or multiprocessing.parent_process() is not None
+
+
+def _is_fork_server() -> bool:
+    """It imports what it is to preload, and its children inherit what was made there."""
+    return any("multiprocessing.forkserver" in word for word in sys.orig_argv[:8])
+
+
+def _is_child() -> bool:
+    return _was_started() or _is_fork_server()
 
 
 def _file_name() -> str:
@@ -67,25 +77,36 @@ def _file_name() -> str:
 def _starter() -> int:
     """The pid of the process that started this one, not of the server that forked it."""
     parent = os.getppid()
-    if multiprocessing.get_start_method(allow_none=True) != "forkserver":
+    if not _was_started() or multiprocessing.get_start_method(allow_none=True) != "forkserver":
         return parent
     with contextlib.suppress(OSError), open(f"/proc/{parent}/stat", "rb") as stat:
         return int(stat.read().rpartition(b")")[2].split()[1])
     return parent
 
 
+def _announce(name: str) -> None:
+    """For a fork server, which has a key of its own, and for children after a change of the key."""
+    os.environ[ENVIRONMENT] = f"{name}:{os.getpid()}"
+
+
 def _join(name: str) -> Place | None:
-    """The program of the parent, by its key; or by the environment, if the key was changed since."""
-    announced = os.path.basename(os.environ.get(ENVIRONMENT, ""))
+    """The program of the parent, by its key; or as it was announced."""
+    announced, _, pid = os.environ.get(ENVIRONMENT, "").partition(":")
+    announced = os.path.basename(announced)
     if announced.startswith(name) and (found := directory.find(announced)):
         return _enter(*found)
     if found := directory.find(name):
         return _enter(*found)
-    if announced.startswith(directory.PROGRAM) and (found := directory.find(announced)):
-        # The variable may come from another program further up: only believe it of a parent's.
-        if _starter() in found[1].members():
+    if not announced.startswith(directory.PROGRAM):
+        return None
+    # The variable may come from another program further up: only believe it of a parent's.
+    starter = _starter()
+    if found := directory.find(announced):
+        if starter in found[1].members():
             return _enter(*found)
         found[1].close()
+    elif pid == str(starter):
+        return _enter(*directory.find_or_create(announced)[:2])
     return None
 
 
@@ -112,7 +133,7 @@ def _find_program() -> "_core.Arena":
                 place = _enter(path, arena)
         else:
             place = _begin(name)
-        os.environ[ENVIRONMENT] = os.path.basename(place.path)
+        _announce(os.path.basename(place.path))
         _program = place.arena
     _clean_once()
     return place.arena
@@ -200,3 +221,5 @@ _at_fork = _AtFork()
 util.register_after_fork(_at_fork, _at_exit)
 os.register_at_fork(after_in_child=_new_thread_lock)
 _at_exit()
+if not _is_child():
+    _announce(_file_name())
