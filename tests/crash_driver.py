@@ -244,8 +244,6 @@ class Scene:
         others = [fork(hold) for _ in range(2)]
         arena = program.arena()
         poll("holders", lambda: len(arena.members()) >= 3)
-        asleep_in_read = [pid for pid in others if state_of(pid)]
-        assert len(asleep_in_read) == 2
         for pid in others:
             poll("reading", lambda pid=pid: state_of(pid) == "S")
         kill_at(fork(self.armed(lambda: [pickle.loads(data) for _ in range(3)])), self.point)

@@ -86,15 +86,6 @@ class DefaultContext(_Latchwork, std.BaseContext):  # type: ignore[misc]
         """Return those that work here, the default first."""
         return multiprocessing.get_all_start_methods()
 
-    @property
-    def reducer(self) -> Any:
-        """How objects are pickled for other processes: multiprocessing's."""
-        return multiprocessing.reducer
-
-    @reducer.setter
-    def reducer(self, reduction: Any) -> None:
-        globals()["reduction"] = reduction
-
 
 default = DefaultContext()
 get_context = default.get_context

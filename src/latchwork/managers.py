@@ -4,7 +4,6 @@
 """
 
 import sys
-from collections.abc import Callable
 from multiprocessing import managers as _std
 from multiprocessing.managers import BaseManager, BaseProxy, SyncManager
 from typing import Any
@@ -29,10 +28,6 @@ class LocalManager(SyncManager):
     After ``shutdown()`` or the end of the ``with``, nothing new can be had from it, as in multiprocessing
     (AssertionError); primitives that it has handed out go on working, which multiprocessing's do not.
     """
-
-    def start(self, initializer: Callable[..., object] | None = None, initargs: Any = ()) -> None:
-        """Start the server now; as multiprocessing's, but a second call is not needed, ever."""
-        super().start(initializer, initargs)
 
     def __enter__(self) -> "LocalManager":
         self._check_open()
