@@ -10,7 +10,7 @@ import pytest
 from actors import METHODS, SOON, asleep, heard, hold, take, wait_for
 
 import latchwork
-from latchwork import _core
+from latchwork import _core, _hooks
 
 
 @pytest.fixture(params=METHODS)
@@ -64,6 +64,25 @@ def test_it_is_told_once_and_logged(fork, lock, caplog):
     assert not lock.abandoned
     with lock:
         assert not lock.abandoned
+
+
+def test_an_owner_interrupted_while_it_is_told_leaves_that_to_the_next(fork, lock, monkeypatch):
+    """The fake forces the moment: a Ctrl-C in the middle of the warning."""
+    owner, _, _ = start(fork, hold, lock)
+    kill(owner.pid)
+    told = []
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_hooks, "abandoned", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lock.acquire(timeout=SOON)
+    assert not lock.locked()
+    monkeypatch.setattr(_hooks, "abandoned", lambda _, pid: told.append(pid))
+    assert lock.acquire(block=False)
+    assert lock.abandoned
+    assert told == [owner.pid]
 
 
 def test_a_lock_of_the_dead_is_not_locked_and_is_had_without_waiting(fork, lock):
