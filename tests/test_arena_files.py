@@ -56,9 +56,9 @@ def test_a_name_of_another_kind_is_refused():
         (b"#!/bin/sh\n" * 1000, CorruptError),
         (os.urandom(1 << 16), CorruptError),
         (struct.pack("<QI", 0x4B5257484354414C, 77) + bytes(1 << 20), VersionError),
-        (struct.pack("<QI", 0x4B5257484354414C, 1), CorruptError),
-        (struct.pack("<QI", 0x4B5257484354414C, 1) + bytes(5000), CorruptError),
-        (struct.pack("<QI", 0x4B5257484354414C, 1) + bytes(4 << 20), VersionError),
+        (struct.pack("<QI", 0x4B5257484354414C, 2), CorruptError),
+        (struct.pack("<QI", 0x4B5257484354414C, 2) + bytes(5000), CorruptError),
+        (struct.pack("<QI", 0x4B5257484354414C, 2) + bytes(4 << 20), VersionError),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_as_it_is(here, content, error):
@@ -85,7 +85,7 @@ def test_an_arena_of_another_layout_is_refused(here, run):
     run("import latchwork; latchwork.Event(name='e', namespace='old').set()")
     with open(here / "namespace-old", "r+b") as file:
         file.seek(8)
-        file.write(struct.pack("<I", 2))
+        file.write(struct.pack("<I", 99))
     with pytest.raises(VersionError, match="another version"):
         use("old")
 

@@ -79,7 +79,7 @@ def test_an_owner_interrupted_while_it_is_told_leaves_that_to_the_next(fork, loc
     with pytest.raises(KeyboardInterrupt):
         lock.acquire(timeout=SOON)
     assert not lock.locked()
-    monkeypatch.setattr(_hooks, "abandoned", lambda _, pid: told.append(pid))
+    monkeypatch.setattr(_hooks, "abandoned", lambda _, pid, count: told.append(pid))
     assert lock.acquire(block=False)
     assert lock.abandoned
     assert told == [owner.pid]

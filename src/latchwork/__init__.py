@@ -1,4 +1,4 @@
-"""Latchwork: multiprocessing's locks and events, that outlive the death of any process.
+"""Latchwork: multiprocessing's primitives, that outlive the death of any process.
 
 ``import latchwork as mp`` serves as ``import multiprocessing as mp``.
 """
@@ -21,6 +21,8 @@ from typing import Any as _Any
 from latchwork import _hooks as _hooks
 from latchwork.context import default as _default
 from latchwork.errors import (
+    BrokenBarrierError,
+    ConflictError,
     CorruptError,
     GoneError,
     InvalidNameError,
@@ -30,23 +32,28 @@ from latchwork.errors import (
     UnsafeDirectoryError,
     VersionError,
 )
-from latchwork.primitives import Event, Lock
+from latchwork.primitives import (
+    Barrier,
+    BoundedSemaphore,
+    Condition,
+    Event,
+    Latch,
+    Lock,
+    RLock,
+    RWLock,
+    Semaphore,
+)
 
 __version__ = "0.1.0"
 
 Array = _default.Array
-Barrier = _default.Barrier
-BoundedSemaphore = _default.BoundedSemaphore
-Condition = _default.Condition
 JoinableQueue = _default.JoinableQueue
 Manager = _default.Manager
 Pipe = _default.Pipe
 Pool = _default.Pool
 Queue = _default.Queue
-RLock = _default.RLock
 RawArray = _default.RawArray
 RawValue = _default.RawValue
-Semaphore = _default.Semaphore
 SimpleQueue = _default.SimpleQueue
 Value = _default.Value
 allow_connection_pickling = _default.allow_connection_pickling
@@ -66,14 +73,17 @@ __all__ = [
     "AuthenticationError",
     "Barrier",
     "BoundedSemaphore",
+    "BrokenBarrierError",
     "BufferTooShort",
     "Condition",
+    "ConflictError",
     "CorruptError",
     "Event",
     "GoneError",
     "InvalidNameError",
     "JoinableQueue",
     "KindError",
+    "Latch",
     "LatchworkError",
     "Lock",
     "Manager",
@@ -84,6 +94,7 @@ __all__ = [
     "ProcessError",
     "Queue",
     "RLock",
+    "RWLock",
     "RawArray",
     "RawValue",
     "Semaphore",

@@ -1,31 +1,36 @@
-"""multiprocessing's face: contexts whose Lock, Event and Manager are Latchwork's."""
+"""multiprocessing's face: contexts whose primitives are Latchwork's."""
 
 import multiprocessing
 import multiprocessing.context as std
-import sys
 from typing import TYPE_CHECKING, Any
 
-from latchwork.primitives import Event as _Event
-from latchwork.primitives import Lock as _Lock
+from latchwork.making import Makers
 
 if TYPE_CHECKING:
+    from latchwork import _queues
     from latchwork.managers import LocalManager
 
 
-class _Latchwork:
+class _Latchwork(Makers):
     """What these contexts have of their own; all else is multiprocessing's.
 
-    Its queues and pools take their locks from the context they are made by, so those of these contexts
-    outlive the death of a worker that holds one.
+    Its SimpleQueue, Pool, Value and Array take their locks from the context they are made by, so those of
+    these contexts outlive the death of a process that holds one.
     """
 
-    def Lock(self, *, name: str | None = None, namespace: str | None = None) -> _Lock:
-        """Return a ``latchwork.Lock``."""
-        return _Lock._made(sys._getframe(1), name, namespace)
+    def Queue(self, maxsize: int = 0) -> "_queues.Queue":
+        """Return a ``multiprocessing.Queue`` on Latchwork's locks."""
+        from latchwork import _queues
 
-    def Event(self, *, name: str | None = None, namespace: str | None = None) -> _Event:
-        """Return a ``latchwork.Event``."""
-        return _Event._made(sys._getframe(1), name, namespace)
+        ctx: Any = self
+        return _queues.Queue(maxsize, ctx=ctx.get_context())
+
+    def JoinableQueue(self, maxsize: int = 0) -> "_queues.JoinableQueue":
+        """Return a ``multiprocessing.JoinableQueue`` on Latchwork's locks."""
+        from latchwork import _queues
+
+        ctx: Any = self
+        return _queues.JoinableQueue(maxsize, ctx=ctx.get_context())
 
     def Manager(self) -> "LocalManager":
         """Return a manager; its server is started at the first thing that needs one."""

@@ -1,6 +1,10 @@
 """What Latchwork raises beyond what ``multiprocessing`` does. Each message says what to do."""
 
+import threading
+
 __all__ = [
+    "BrokenBarrierError",
+    "ConflictError",
     "CorruptError",
     "GoneError",
     "InvalidNameError",
@@ -22,6 +26,14 @@ class InvalidNameError(LatchworkError, ValueError):
 
 class KindError(LatchworkError, TypeError):
     """The name is in use by a primitive of another kind."""
+
+
+class BrokenBarrierError(LatchworkError, threading.BrokenBarrierError):
+    """The barrier is or was broken: by a timeout, a death, an error in its action, abort() or reset()."""
+
+
+class ConflictError(LatchworkError, ValueError):
+    """The name is in use by a primitive that was made with another value, count or number of parties."""
 
 
 class GoneError(LatchworkError, LookupError):

@@ -3,12 +3,11 @@
 ``from latchwork.managers import …`` serves as ``from multiprocessing.managers import …``.
 """
 
-import sys
 from multiprocessing import managers as _std
 from multiprocessing.managers import BaseManager, BaseProxy, SyncManager
 from typing import Any
 
-from latchwork.primitives import Event, Lock
+from latchwork.making import Makers
 
 __all__ = ["BaseManager", "BaseProxy", "LocalManager", "SyncManager"]
 
@@ -17,11 +16,11 @@ def __getattr__(name: str) -> Any:
     return getattr(_std, name)
 
 
-class LocalManager(SyncManager):
+class LocalManager(Makers, SyncManager):  # type: ignore[misc]
     """What ``Manager()`` returns.
 
-    ``Lock()`` and ``Event()`` are Latchwork's own, in shared memory: no server process, no round trip,
-    and they live on whatever happens to the server. Everything else (``dict``, ``list``, ``Namespace``,
+    All primitives are Latchwork's own, in shared memory: no server process, no round trip, and they live
+    on whatever happens to the server. Everything else (``dict``, ``list``, ``Namespace``,
     ``Value``, ``Array``, ``Queue``, ``Pool``, what was ``register``\\ ed) is served by multiprocessing's
     server process, which is started at the first of them that is asked for, not before.
 
@@ -49,13 +48,3 @@ class LocalManager(SyncManager):
         if self._state.value == _std.State.INITIAL:  # type: ignore[attr-defined]
             self.start()
         return super()._create(typeid, *args, **kwds)  # type: ignore[misc]
-
-    def Lock(self, *, name: str | None = None, namespace: str | None = None) -> Lock:  # type: ignore[override]
-        """Return a ``latchwork.Lock``."""
-        self._check_open()
-        return Lock._made(sys._getframe(1), name, namespace)
-
-    def Event(self, *, name: str | None = None, namespace: str | None = None) -> Event:  # type: ignore[override]
-        """Return a ``latchwork.Event``."""
-        self._check_open()
-        return Event._made(sys._getframe(1), name, namespace)

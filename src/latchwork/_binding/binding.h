@@ -8,6 +8,7 @@
 
 #include "../_native/lw_arena.h"
 #include "../_native/lw_futex.h"
+#include "../_native/lw_slot.h"
 
 typedef struct {
     PyObject_HEAD
@@ -36,15 +37,44 @@ void enter(struct lw_arena *arena);
 /* Makes this process a member if it is not; false with an exception set. */
 bool ensure_member(struct lw_arena *arena);
 
+/* (arena): a new primitive; (arena, index, generation): one that is known by its slot; (arena, hash, text):
+ * one that is known by its name, made if need be. The type's object begins with a Handle. */
 PyObject *handle_new(PyTypeObject *type, PyObject *args, enum lw_kind kind);
+PyObject *handle_open(PyTypeObject *type, PyObject *arena, PyObject *first, PyObject *second,
+                      const struct lw_made *made);
 void handle_dealloc(PyObject *self);
-PyObject *own_methods(PyObject *type, PyMethodDef *methods);
+extern PyMethodDef own_methods_definition;
 PyObject *raise_gone(void);
-extern PyGetSetDef handle_getset[];
-extern PyMethodDef handle_pickling, handle_unlink, handle_names;
+/* Makes a type and gives it to the module. To its methods and getset, which end with ROOM_FOR_…, it adds what
+ * all handles have. */
+PyTypeObject *add_handle_type(PyObject *module, PyType_Spec *spec, PyMethodDef *methods, PyGetSetDef *getset);
+#define HANDLE_METHODS 3
+#define ROOM_FOR_METHODS {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}
+#define HANDLE_GETSET 1
+#define ROOM_FOR_GETSET {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}
 
 /* None: LW_FOREVER; zero or less: 0. False with an exception set. */
 bool deadline_of(PyObject *timeout, int64_t *deadline_ns);
+/* (block=True, timeout=None), or threading's (blocking=True, timeout=-1). */
+bool parse_acquire(PyObject *const *args, Py_ssize_t count, PyObject *names, int64_t *deadline_ns);
+/* One argument that may be left out, by place or by name; NULL with an exception set. */
+PyObject *parse_one(PyObject *const *args, Py_ssize_t count, PyObject *names, const char *function,
+                    const char *name, PyObject *otherwise);
+/* A number of 1 or more; 0 with an exception set. */
+uint32_t parse_count(PyObject *number);
+
+/* Logs, by a hook, that a process died with something. An ordinary error in there is printed and costs the caller
+ * nothing; false: an exception that a signal handler raised, which is the caller's. */
+bool tell(PyObject *self, const char *hook, uint32_t dead, uint32_t count);
+uint32_t pid_of(const struct lw_arena *arena, uint32_t id);
+
+/* lock.c: for RLock and Condition. 1: acquired, 0: timeout, -1: an exception is set. */
+int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner);
+extern PyTypeObject *lock_type, *rlock_type;
+PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *lock_release(PyObject *self, PyObject *unused);
+PyObject *rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *rlock_release(PyObject *self, PyObject *unused);
 
 static inline bool handle_is_gone(const Handle *handle) {
     return lw_load_acq(&handle->slot->generation) != handle->generation;
@@ -53,5 +83,11 @@ static inline bool handle_is_gone(const Handle *handle) {
 int add_arena(PyObject *module);
 int add_lock(PyObject *module);
 int add_event(PyObject *module);
+int add_rlock(PyObject *module);
+int add_semaphore(PyObject *module);
+int add_latch(PyObject *module);
+int add_condition(PyObject *module);
+int add_barrier(PyObject *module);
+int add_rwlock(PyObject *module);
 
 #endif

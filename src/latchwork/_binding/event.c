@@ -45,20 +45,8 @@ static Py_NO_INLINE PyObject *wait_slow(Handle *handle, PyObject *timeout) {
 
 static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Handle *handle = (Handle *)self;
-    PyObject *timeout = count > 0 ? args[0] : Py_None;
-    Py_ssize_t named = names ? PyTuple_Size(names) : 0;
-    if (count + named > 1) {
-        PyErr_Format(PyExc_TypeError, "wait() takes at most 1 argument (%zd given)", count + named);
-        return NULL;
-    }
-    if (named) {
-        PyObject *name = PyTuple_GetItem(names, 0);
-        if (PyUnicode_CompareWithASCIIString(name, "timeout") != 0) {
-            PyErr_Format(PyExc_TypeError, "wait() got an unexpected keyword argument '%U'", name);
-            return NULL;
-        }
-        timeout = args[0];
-    }
+    PyObject *timeout = parse_one(args, count, names, "wait", "timeout", Py_None);
+    if (!timeout) return NULL;
     if (handle_is_gone(handle)) return raise_gone();
     if (timeout == Py_None && lw_event_is_set(handle->slot)) Py_RETURN_TRUE;
     return wait_slow(handle, timeout);
@@ -67,13 +55,6 @@ static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t co
 static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     return handle_new(type, args, LW_KIND_EVENT);
-}
-
-static PyMethodDef methods[];
-
-static PyObject *event_own(PyObject *type, PyObject *unused) {
-    (void)unused;
-    return own_methods(type, methods);
 }
 
 static PyMethodDef methods[] = {
@@ -90,29 +71,17 @@ static PyMethodDef methods[] = {
                "Wait until it is set; True if it was set at any time during the wait, even if clear() followed at\n"
                "once (multiprocessing can lose that one). False only when `timeout` (seconds; None: for ever) ran\n"
                "out. Signal handlers run during the wait; an exception that one raises ends it.")},
-    {"_own_methods", event_own, METH_NOARGS | METH_CLASS,
-     PyDoc_STR("_own_methods($type, /)\n--\n\nGive this subclass the hot methods as its own.")},
-    {NULL, NULL, 0, NULL}, /* room for what all handles have */
-    {NULL, NULL, 0, NULL},
-    {NULL, NULL, 0, NULL},
-    {NULL, NULL, 0, NULL},
+    ROOM_FOR_METHODS,
 };
+
+static PyGetSetDef getset[] = {ROOM_FOR_GETSET};
 
 static PyType_Slot slots[] = {
     {Py_tp_new, (void *)event_new}, {Py_tp_dealloc, (void *)handle_dealloc}, {Py_tp_methods, methods},
-    {Py_tp_getset, handle_getset},
+    {Py_tp_getset, getset},
     {Py_tp_doc, "Event(arena, first=..., second=..., /)\n--\n\nThe hot half of latchwork.Event."}, {0, NULL},
 };
 
 static PyType_Spec spec = {"latchwork._core.Event", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
-int add_event(PyObject *module) {
-    methods[5] = handle_pickling;
-    methods[6] = handle_unlink;
-    methods[7] = handle_names;
-    PyObject *type = PyType_FromModuleAndSpec(module, &spec, NULL);
-    if (!type) return -1;
-    int status = PyModule_AddType(module, (PyTypeObject *)type);
-    Py_DECREF(type);
-    return status;
-}
+int add_event(PyObject *module) { return add_handle_type(module, &spec, methods, getset) ? 0 : -1; }

@@ -1,16 +1,22 @@
 /* What the handles of all primitives have in common. */
 #include "binding.h"
 
+#include <string.h>
+
 #include "../_native/lw_member.h"
 #include "../_native/lw_name.h"
 #include "../_native/lw_slot.h"
 
-/* (arena): a new primitive; (arena, index, generation): one that is known by its slot;
- * (arena, hash, text): one that is known by its name, made if need be. */
 PyObject *handle_new(PyTypeObject *type, PyObject *args, enum lw_kind kind) {
     PyObject *owner, *first = NULL, *second = NULL;
     if (!PyArg_ParseTuple(args, "O!|OO", arena_type, &owner, &first, &second)) return NULL;
+    return handle_open(type, owner, first, second, &(struct lw_made){.kind = kind});
+}
+
+PyObject *handle_open(PyTypeObject *type, PyObject *owner, PyObject *first, PyObject *second,
+                      const struct lw_made *made) {
     struct lw_arena *arena = ((Arena *)owner)->arena;
+    if (first == Py_None) first = second = NULL;
     if (!arena || !ensure_member(arena)) {
         if (!arena) PyErr_SetString(PyExc_ValueError, "this arena is closed");
         return NULL;
@@ -41,13 +47,12 @@ PyObject *handle_new(PyTypeObject *type, PyObject *args, enum lw_kind kind) {
     if (!self) return NULL;
     enter(arena);
     enum lw_status status;
-    bool made;
     if (hash)
-        status = lw_name_open(arena, hash, text, (uint32_t)length, kind, &index, &made);
+        status = lw_name_open(arena, hash, text, (uint32_t)length, made, &index);
     else if (second)
-        status = lw_slot_hold(arena, index, generation, kind);
+        status = lw_slot_hold(arena, index, generation, made->kind);
     else
-        status = lw_slot_new(arena, kind, &index);
+        status = lw_slot_new(arena, made, &index);
     if (status == LW_OK) {
         self->slot = &arena->slots[index];
         self->arena = arena;
@@ -120,31 +125,67 @@ static PyObject *get_arena(PyObject *self, void *unused) {
     return owner;
 }
 
-PyGetSetDef handle_getset[] = {
+static const PyGetSetDef common_getset[HANDLE_GETSET] = {
     {"_arena", get_arena, NULL, PyDoc_STR("Where it lives."), NULL},
-    {NULL, NULL, NULL, NULL, NULL},
 };
 
-PyMethodDef handle_pickling = {
-    "_pickling", pickling, METH_NOARGS,
-    PyDoc_STR("_pickling($self, /)\n--\n\nNote that a pickle is under way; slot and generation.")};
-PyMethodDef handle_unlink = {
-    "_unlink", unlink_name, METH_NOARGS,
-    PyDoc_STR("_unlink($self, /)\n--\n\nTake its name away; whether it had one.")};
-PyMethodDef handle_names = {
-    "_name", name_text, METH_NOARGS, PyDoc_STR("_name($self, /)\n--\n\nThe text that it is met by, or None.")};
+static const PyMethodDef common_methods[HANDLE_METHODS] = {
+    {"_pickling", pickling, METH_NOARGS,
+     PyDoc_STR("_pickling($self, /)\n--\n\nNote that a pickle is under way; slot and generation.")},
+    {"_unlink", unlink_name, METH_NOARGS,
+     PyDoc_STR("_unlink($self, /)\n--\n\nTake its name away; whether it had one.")},
+    {"_name", name_text, METH_NOARGS, PyDoc_STR("_name($self, /)\n--\n\nThe text that it is met by, or None.")},
+};
+
+#define TYPES_MAX 16
+static struct {
+    PyTypeObject *type;
+    PyMethodDef *methods;
+} known[TYPES_MAX];
+
+PyTypeObject *add_handle_type(PyObject *module, PyType_Spec *spec, PyMethodDef *methods, PyGetSetDef *getset) {
+    PyMethodDef *end = methods;
+    while (end->ml_name) end++;
+    memcpy(end, common_methods, sizeof common_methods);
+    while (getset->name) getset++;
+    memcpy(getset, common_getset, sizeof common_getset);
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    if (!type) return NULL;
+    if (PyModule_AddType(module, type) < 0) {
+        Py_DECREF(type);
+        return NULL;
+    }
+    for (int i = 0; i < TYPES_MAX; i++) {
+        if (known[i].type) continue;
+        known[i].type = type;
+        known[i].methods = methods;
+        break;
+    }
+    return type;
+}
 
 /* A method found on the very type of an object is called on CPython's fastest path; one inherited from a
  * base is not (5 to 10 ns). So the public class gets descriptors of its own for the same functions. */
-PyObject *own_methods(PyObject *type, PyMethodDef *methods) {
-    for (PyMethodDef *method = methods; method->ml_name; method++) {
-        if (method->ml_flags & METH_CLASS) continue;
-        PyObject *descriptor = PyDescr_NewMethod((PyTypeObject *)type, method);
-        if (!descriptor) return NULL;
-        int status = PyObject_SetAttrString(type, method->ml_name, descriptor);
-        Py_DECREF(descriptor);
-        if (status < 0) return NULL;
+static PyObject *own_methods(PyObject *module, PyObject *type) {
+    (void)module;
+    if (!PyType_Check(type)) {
+        PyErr_SetString(PyExc_TypeError, "a class is wanted");
+        return NULL;
+    }
+    for (int i = 0; i < TYPES_MAX && known[i].type; i++) {
+        if (!PyType_IsSubtype((PyTypeObject *)type, known[i].type)) continue;
+        for (PyMethodDef *method = known[i].methods; method->ml_name; method++) {
+            PyObject *descriptor = PyDescr_NewMethod((PyTypeObject *)type, method);
+            if (!descriptor) return NULL;
+            int status = PyObject_SetAttrString(type, method->ml_name, descriptor);
+            Py_DECREF(descriptor);
+            if (status < 0) return NULL;
+        }
     }
     Py_INCREF(type);
     return type;
 }
+
+PyMethodDef own_methods_definition = {
+    "own_methods", own_methods, METH_O,
+    PyDoc_STR("own_methods(type, /)\n--\n\nGive a subclass the hot methods as its own; returns it.")};

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../_native/lw_crash.h"
+#include "../_native/lw_member.h"
 
 PyObject *raise_error(const char *name, const char *text) {
     PyObject *errors = PyImport_ImportModule("latchwork.errors");
@@ -59,6 +60,23 @@ PyObject *call_hook(const char *name, const char *format, ...) {
     Py_XDECREF(args);
     Py_DECREF(hook);
     return result;
+}
+
+uint32_t pid_of(const struct lw_arena *arena, uint32_t id) {
+    if (lw_member_index(id) >= lw_load_acq(&arena->header->members_ready)) return 0;
+    const struct lw_member *member = &arena->members[lw_member_index(id)];
+    return member->last_id == id ? member->pid : 0;
+}
+
+bool tell(PyObject *self, const char *hook, uint32_t dead, uint32_t count) {
+    PyObject *result = call_hook(hook, "(OII)", self, pid_of(((Handle *)self)->arena, dead), count);
+    if (result) {
+        Py_DECREF(result);
+        return true;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return false;
+    PyErr_WriteUnraisable(self);
+    return true;
 }
 
 bool deadline_of(PyObject *timeout, int64_t *deadline_ns) {
@@ -141,7 +159,14 @@ static PyMethodDef functions[] = {
 };
 
 static int execute(PyObject *module) {
-    return add_arena(module) < 0 || add_lock(module) < 0 || add_event(module) < 0 ? -1 : 0;
+    int (*const adds[])(PyObject *) = {add_arena, add_lock, add_event, add_rlock, add_semaphore,
+                                       add_latch, add_condition, add_barrier, add_rwlock};
+    for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
+        if (adds[i](module) < 0) return -1;
+    PyObject *function = PyCFunction_NewEx(&own_methods_definition, NULL, NULL);
+    int status = function ? PyModule_AddObjectRef(module, "own_methods", function) : -1;
+    Py_XDECREF(function);
+    return status;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};

@@ -185,7 +185,7 @@ static bool name_counts(const struct lw_arena *arena, const struct lw_slot *name
     if (target == LW_NO_SLOT || target >= arena->header->slots_used) return false;
     const struct lw_slot *slot = &arena->slots[target];
     uint32_t kind = lw_load_relaxed(&slot->state);
-    return (kind == LW_KIND_LOCK || kind == LW_KIND_EVENT) && slot->name == index &&
+    return lw_kind_is_primitive(kind) && slot->name == index &&
            lw_load_relaxed(&slot->generation) == name->target_generation;
 }
 
@@ -198,9 +198,10 @@ void lw_arena_repair(struct lw_arena *arena) {
     for (uint32_t i = 1; i < end; i++) {
         struct lw_slot *slot = &arena->slots[i];
         uint32_t kind = lw_load_relaxed(&slot->state);
-        if (kind == LW_KIND_LOCK || kind == LW_KIND_EVENT) {
+        if (lw_kind_is_primitive(kind)) {
             used[i] = 1;
             mark_chain(arena, used, slot->next, LW_KIND_HOLDERS);
+            mark_chain(arena, used, lw_load_acq(&slot->cells), LW_KIND_CELLS);
             if (slot->name >= end || arena->slots[slot->name].name != i ||
                 lw_load_relaxed(&arena->slots[slot->name].state) != LW_KIND_NAME)
                 slot->name = LW_NO_SLOT;

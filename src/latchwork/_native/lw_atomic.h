@@ -45,6 +45,13 @@ static inline bool lw_cas_acqrel(lw_word *word, uint32_t *expected, uint32_t des
                                                    memory_order_acquire);
 }
 
+/* Sequentially consistent: where two sides each write one word and then look at the other's. */
+static inline uint32_t lw_load_seq(const lw_word *word) { return atomic_load_explicit(word, memory_order_seq_cst); }
+
+static inline void lw_store_seq(lw_word *word, uint32_t value) {
+    atomic_store_explicit(word, value, memory_order_seq_cst);
+}
+
 static inline uint32_t lw_add_acqrel(lw_word *word, uint32_t value) {
     return atomic_fetch_add_explicit(word, value, memory_order_acq_rel);
 }

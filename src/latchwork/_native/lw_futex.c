@@ -13,15 +13,6 @@
 #define SYS_futex_waitv 449
 #endif
 
-/* Of our own, because the headers may be older than the kernel that the library runs on. */
-struct waitv_entry {
-    uint64_t value;
-    uint64_t address;
-    uint32_t flags;
-    uint32_t reserved;
-};
-#define WAITV_32BIT 2u
-
 int64_t lw_recheck_first_ns = 20000000;
 
 static _Atomic int waitv_state; /* 0 not tried, 1 works, -1 missing or forbidden */
@@ -65,7 +56,7 @@ bool lw_futex_has_waitv(void) {
     int state = atomic_load_explicit(&waitv_state, memory_order_relaxed);
     if (state == 0) {
         lw_word probe = 1;
-        struct waitv_entry entry = {.value = 0, .address = (uintptr_t)&probe, .flags = WAITV_32BIT};
+        struct lw_futex_entry entry = lw_futex_entry(&probe, 0);
         long result = syscall(SYS_futex_waitv, &entry, 1u, 0u, NULL, CLOCK_MONOTONIC);
         state = result == -1 && errno == EAGAIN ? 1 : -1;
         atomic_store_explicit(&waitv_state, state, memory_order_relaxed);
@@ -80,15 +71,18 @@ void lw_futex_forbid_waitv(bool forbid) {
 enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, uint32_t alive_expected,
                              int64_t deadline_ns) {
     if (!lw_futex_has_waitv()) return lw_futex_wait(word, expected, deadline_ns);
-    struct waitv_entry entries[2] = {
-        {.value = expected, .address = (uintptr_t)word, .flags = WAITV_32BIT},
-        {.value = alive_expected, .address = (uintptr_t)alive, .flags = WAITV_32BIT},
-    };
+    struct lw_futex_entry entries[2] = {lw_futex_entry(word, expected), lw_futex_entry(alive, alive_expected)};
+    unsigned which;
+    enum lw_slept slept = lw_futex_wait_many(entries, 2, deadline_ns, &which);
+    return slept == LW_SLEPT_WOKEN && which == 1 ? LW_SLEPT_DEATH : slept;
+}
+
+enum lw_slept lw_futex_wait_many(struct lw_futex_entry *entries, unsigned count, int64_t deadline_ns,
+                                 unsigned *which) {
     struct timespec spec;
-    long result = syscall(SYS_futex_waitv, entries, 2u, 0u, to_timespec(deadline_ns, &spec), CLOCK_MONOTONIC);
-    if (result == 0) return LW_SLEPT_WOKEN;
-    if (result == 1) return LW_SLEPT_DEATH;
-    return from_errno(errno);
+    long result = syscall(SYS_futex_waitv, entries, count, 0u, to_timespec(deadline_ns, &spec), CLOCK_MONOTONIC);
+    *which = result < 0 ? 0 : (unsigned)result;
+    return result < 0 ? from_errno(errno) : LW_SLEPT_WOKEN;
 }
 
 int lw_futex_wake(lw_word *word, int count) {

@@ -23,6 +23,22 @@ enum lw_slept lw_futex_wait(lw_word *word, uint32_t expected, int64_t deadline_n
 /* Sleeps on both words at once where the kernel can (futex_waitv, Linux 5.16), else on the first. */
 enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, uint32_t alive_expected,
                              int64_t deadline_ns);
+/* What futex_waitv takes; of our own, because the headers may be older than the kernel. */
+struct lw_futex_entry {
+    uint64_t value;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+};
+#define LW_FUTEX_ENTRIES 128
+
+static inline struct lw_futex_entry lw_futex_entry(const lw_word *word, uint32_t expected) {
+    return (struct lw_futex_entry){.value = expected, .address = (uintptr_t)word, .flags = 2u /* 32 bits */};
+}
+
+/* Sleeps on up to LW_FUTEX_ENTRIES words at once; *which was woken. Only where lw_futex_has_waitv(). */
+enum lw_slept lw_futex_wait_many(struct lw_futex_entry *entries, unsigned count, int64_t deadline_ns,
+                                 unsigned *which);
 bool lw_futex_has_waitv(void);
 void lw_futex_forbid_waitv(bool forbid);
 
@@ -30,6 +46,7 @@ void lw_futex_forbid_waitv(bool forbid);
  * LW_RECHECK_LAST_NS. A test sets it high, so that what only the net would catch shows as a hang. */
 extern int64_t lw_recheck_first_ns;
 #define LW_RECHECK_LAST_NS 1000000000
+#define LW_RECHECK_BLIND_NS 100000000 /* at most, where a death shows in no word to sleep on */
 
 static inline int64_t lw_recheck_next(int64_t step) {
     if (step >= LW_RECHECK_LAST_NS) return step;

@@ -16,7 +16,7 @@
 #include "lw_atomic.h"
 
 #define LW_MAGIC 0x4b5257484354414cull /* "LATCHWRK", little-endian */
-#define LW_LAYOUT_VERSION 1u
+#define LW_LAYOUT_VERSION 2u
 
 #define LW_MEMBER_BITS 14
 #define LW_MEMBERS_MAX (1u << LW_MEMBER_BITS)
@@ -30,10 +30,34 @@
 #define LW_ID_GENERATIONS (1u << (LW_ID_BITS - LW_MEMBER_BITS))
 #define LW_ID_DEAD ((1u << LW_ID_BITS) - 1) /* nobody's: stands for a member long gone */
 
-enum lw_kind { LW_KIND_NONE, LW_KIND_LOCK, LW_KIND_EVENT, LW_KIND_HOLDERS, LW_KIND_NAME, LW_KIND_TEXT };
+enum lw_kind {
+    LW_KIND_NONE,
+    LW_KIND_HOLDERS,
+    LW_KIND_CELLS,
+    LW_KIND_NAME,
+    LW_KIND_TEXT,
+    LW_KIND_LOCK, /* from here on: primitives */
+    LW_KIND_EVENT,
+    LW_KIND_RLOCK,
+    LW_KIND_SEMAPHORE,
+    LW_KIND_PERMITS, /* a semaphore whose permits have owners */
+    LW_KIND_LATCH,
+    LW_KIND_CONDITION,
+    LW_KIND_BARRIER,
+    LW_KIND_RWLOCK,
+    LW_KIND_COUNT
+};
 
 /* A slot is free exactly if its state is LW_FREE; else its state is its kind. */
 #define LW_FREE 0u
+
+static inline bool lw_kind_is_primitive(uint32_t kind) { return kind >= LW_KIND_LOCK && kind < LW_KIND_COUNT; }
+
+/* Their first four words are a Lock's: of itself, or of the guard (lw_guard.h). */
+static inline bool lw_kind_has_lock(uint32_t kind) {
+    return kind == LW_KIND_LOCK || kind == LW_KIND_RLOCK || kind == LW_KIND_PERMITS ||
+           (kind >= LW_KIND_CONDITION && kind < LW_KIND_COUNT);
+}
 
 struct lw_holder {
     uint32_t id;    /* a member; or, with LW_HEIRS in count, a family of forked processes */
@@ -41,15 +65,27 @@ struct lw_holder {
 };
 #define LW_HEIRS 0x80000000u
 
-#define LW_HOLDERS_INLINE 3
+#define LW_HOLDERS_INLINE 2
 #define LW_HOLDERS_EXTRA 4
+
+/* A member, and what it is in the primitive: lw_cells.h. */
+struct lw_cell {
+    union {
+        _Atomic uint64_t both;
+        struct {
+            lw_word id;
+            lw_word word;
+        };
+    };
+};
+#define LW_CELLS 4
 #define LW_NAME_TEXT 16
 #define LW_MORE_TEXT 32
 
 struct lw_slot {
     union {
         struct {
-            lw_word word;      /* the primitive's state: lw_lock.h, lw_event.h */
+            lw_word word;      /* the primitive's state, or its guard's: see each one's header */
             lw_word seq;       /* Lock: what its waiters sleep on */
             lw_word abandoned; /* Lock: non-zero from the recovery until the next release */
             lw_word handed_ms; /* Lock: when the last hand-off was made */
@@ -58,15 +94,29 @@ struct lw_slot {
     };
     lw_word state;
     lw_word generation; /* raised whenever the slot is freed: a late handle finds out */
-    uint32_t next;      /* free: the queue; primitive: extra holders; name: bucket; text: more */
+    uint32_t next;      /* free: the queue; primitive: extra holders; name: bucket; text, cells: more */
     uint32_t name;      /* primitive: its NAME slot; NAME: the primitive's slot */
     union {
         struct {
             uint32_t pickled_s; /* when a handle was last pickled; 0: never */
-            uint32_t reserved;
+            union {
+                lw_word limit; /* Semaphore: the bound; Latch: the count at first; Barrier: parties */
+                lw_word depth; /* RLock */
+                lw_word left;  /* RWLock: the writer that died with it */
+            };
+            union {
+                lw_word thread;  /* RLock */
+                lw_word initial; /* Semaphore: its value at first */
+                lw_word waiting; /* Condition */
+                lw_word round;   /* Barrier */
+                lw_word gate;    /* RWLock */
+                lw_word bell;    /* Permits */
+            };
+            lw_word cells; /* the first slot of its cells; written under the guard */
             struct lw_holder holders[LW_HOLDERS_INLINE];
         };
         struct lw_holder extra[LW_HOLDERS_EXTRA]; /* HOLDERS */
+        struct lw_cell cell[LW_CELLS];            /* CELLS */
         struct {
             uint32_t target_generation; /* NAME */
             uint32_t length;
@@ -80,6 +130,7 @@ struct lw_slot {
 _Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line");
 _Static_assert(offsetof(struct lw_slot, state) == 16, "layout");
 _Static_assert(offsetof(struct lw_slot, holders) % 8 == 0 && sizeof(struct lw_holder) == 8, "stored at once");
+_Static_assert(offsetof(struct lw_slot, cell) % 8 == 0 && sizeof(struct lw_cell) == 8, "stored at once");
 
 struct lw_member {
     /* The alive word is the futex inside of this robust mutex: see lw_member.h. */

@@ -10,7 +10,6 @@
 #define STARVING_NS 1000000
 #define HANDOFF_INTERVAL_MS 1u
 #define HANDOFF_EXPIRY_MS 5u
-#define RECHECK_BLIND_NS 100000000 /* where no alive word can be slept on */
 
 static bool many_cpus(void) {
     static _Atomic int cpus;
@@ -154,7 +153,7 @@ static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, 
     if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
     int64_t step = wait->recheck_ns;
     if (owner_of(word) == 0) step = (int64_t)HANDOFF_EXPIRY_MS * 1000000;
-    if (blind && step > RECHECK_BLIND_NS) step = RECHECK_BLIND_NS;
+    if (blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
     return step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
 }
 

@@ -39,14 +39,14 @@ static void free_name(struct lw_arena *arena, uint32_t index) {
 }
 
 static enum lw_status make(struct lw_arena *arena, const uint8_t hash[16], const char *text, uint32_t length,
-                           enum lw_kind kind, uint32_t *index) {
+                           const struct lw_made *made, uint32_t *index) {
     uint32_t name_index;
     enum lw_status status = lw_slot_alloc(arena, LW_KIND_NAME, &name_index);
     if (status != LW_OK) return status;
     struct lw_slot *name = &arena->slots[name_index];
     memcpy(name->hash, hash, 16);
     status = write_text(arena, name, text, length);
-    if (status == LW_OK) status = lw_slot_new(arena, kind, index);
+    if (status == LW_OK) status = lw_slot_new(arena, made, index);
     if (status != LW_OK) {
         free_name(arena, name_index);
         return status;
@@ -64,17 +64,15 @@ static enum lw_status make(struct lw_arena *arena, const uint8_t hash[16], const
 }
 
 enum lw_status lw_name_open(struct lw_arena *arena, const uint8_t hash[16], const char *text, uint32_t length,
-                            enum lw_kind kind, uint32_t *index, bool *made) {
-    *made = false;
+                            const struct lw_made *made, uint32_t *index) {
     for (uint32_t at = *bucket_of(arena, hash); at != LW_NO_SLOT; at = arena->slots[at].next) {
         const struct lw_slot *name = &arena->slots[at];
         if (memcmp(name->hash, hash, 16) != 0) continue;
         *index = name->name;
-        if (lw_load_relaxed(&arena->slots[*index].state) != (uint32_t)kind) return LW_WRONG_KIND;
-        return lw_slot_hold(arena, *index, name->target_generation, kind);
+        if (lw_load_relaxed(&arena->slots[*index].state) != (uint32_t)made->kind) return LW_WRONG_KIND;
+        return lw_slot_hold(arena, *index, name->target_generation, made->kind);
     }
-    *made = true;
-    return make(arena, hash, text, length, kind, index);
+    return make(arena, hash, text, length, made, index);
 }
 
 void lw_name_remove(struct lw_arena *arena, uint32_t index) {

@@ -6,12 +6,13 @@
 #define LW_NAME_H
 
 #include "lw_arena.h"
+#include "lw_slot.h"
 
 #define LW_NAME_BYTES_MAX 1000u
 
 /* Finds or makes the primitive of that name, and holds it for this process. */
 enum lw_status lw_name_open(struct lw_arena *arena, const uint8_t hash[16], const char *text, uint32_t length,
-                            enum lw_kind kind, uint32_t *index, bool *made);
+                            const struct lw_made *made, uint32_t *index);
 /* Takes the primitive's name away; those who hold it keep it. */
 void lw_name_remove(struct lw_arena *arena, uint32_t index);
 /* Copies a name's text; returns its length. */

@@ -3,10 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lw_barrier.h"
+#include "lw_cells.h"
 #include "lw_crash.h"
+#include "lw_event.h"
 #include "lw_futex.h"
+#include "lw_latch.h"
+#include "lw_lock.h"
 #include "lw_member.h"
 #include "lw_name.h"
+#include "lw_rwlock.h"
+#include "lw_semaphore.h"
 
 #define SWEEP_MIN 4096u
 
@@ -72,10 +79,14 @@ enum lw_status lw_slot_alloc(struct lw_arena *arena, enum lw_kind kind, uint32_t
     return LW_OK;
 }
 
-enum lw_status lw_slot_new(struct lw_arena *arena, enum lw_kind kind, uint32_t *index) {
-    enum lw_status status = lw_slot_alloc(arena, kind, index);
+enum lw_status lw_slot_new(struct lw_arena *arena, const struct lw_made *made, uint32_t *index) {
+    enum lw_status status = lw_slot_alloc(arena, made->kind, index);
     if (status == LW_OK) {
-        struct lw_holder *holder = arena->slots[*index].holders;
+        struct lw_slot *slot = &arena->slots[*index];
+        lw_store_relaxed(&slot->word, made->word);
+        lw_store_relaxed(&slot->limit, made->limit);
+        lw_store_relaxed(&slot->initial, made->initial);
+        struct lw_holder *holder = slot->holders;
         holder->count = 1;
         holder->id = arena->self_id;
     }
@@ -94,11 +105,14 @@ void lw_slot_free(struct lw_arena *arena, uint32_t index) {
     struct lw_header *header = arena->header;
     struct lw_slot *slot = &arena->slots[index];
     uint32_t kind = lw_load_relaxed(&slot->state);
-    if (kind == LW_KIND_LOCK || kind == LW_KIND_EVENT) {
+    if (lw_kind_is_primitive(kind)) {
         if (slot->name != LW_NO_SLOT) lw_name_remove(arena, index);
         uint32_t extra = slot->next;
         slot->next = LW_NO_SLOT;
         free_chain(arena, extra);
+        uint32_t cells = lw_load_relaxed(&slot->cells);
+        lw_store_relaxed(&slot->cells, LW_NO_SLOT);
+        free_chain(arena, cells);
     }
     uint32_t generation = lw_load_relaxed(&slot->generation) + 1;
     lw_store_rel(&slot->generation, generation ? generation : 1);
@@ -169,10 +183,27 @@ enum lw_status lw_slot_hold(struct lw_arena *arena, uint32_t index, uint32_t gen
     return LW_OK;
 }
 
-/* A set Event or a held Lock says something that a new one would not. */
-static bool as_new(const struct lw_slot *slot) {
+/* A set Event or a held Lock says something that a new one would not. What only the living can be in (a
+ * queue, a read, a permit that comes back) says nothing once they have gone. */
+static bool as_new(const struct lw_arena *arena, const struct lw_slot *slot) {
     uint32_t word = lw_load_acq(&slot->word);
-    return lw_load_relaxed(&slot->state) == LW_KIND_EVENT ? !(word & 1u) : !(word >> 3);
+    switch (lw_load_relaxed(&slot->state)) {
+    case LW_KIND_LOCK:
+    case LW_KIND_RLOCK:
+        return word >> LW_LOCK_OWNER_SHIFT == 0;
+    case LW_KIND_EVENT:
+        return !(word & LW_EVENT_SET);
+    case LW_KIND_SEMAPHORE:
+        return word >> LW_SEMAPHORE_SHIFT == lw_load_relaxed(&slot->initial);
+    case LW_KIND_LATCH:
+        return word >> LW_LATCH_SHIFT == lw_load_relaxed(&slot->limit);
+    case LW_KIND_BARRIER:
+        return !(lw_load_relaxed(&slot->round) & LW_BARRIER_BROKEN);
+    case LW_KIND_RWLOCK:
+        return lw_rwlock_as_new(arena, slot);
+    default:
+        return true;
+    }
 }
 
 static bool in_flight(const struct lw_slot *slot) {
@@ -214,7 +245,7 @@ void lw_slot_drop(struct lw_arena *arena, uint32_t index, uint32_t epoch) {
         return;
     }
     if (find_holder(arena, slot, is_used, 0)) return;
-    if (slot->name != LW_NO_SLOT && arena->header->flags & LW_PERSISTENT && !as_new(slot)) return;
+    if (slot->name != LW_NO_SLOT && arena->header->flags & LW_PERSISTENT && !as_new(arena, slot)) return;
     lw_slot_free(arena, index);
 }
 
@@ -274,7 +305,7 @@ uint32_t lw_slot_stateful(const struct lw_arena *arena) {
     for (uint32_t i = 1; i < arena->header->slots_used; i++) {
         const struct lw_slot *slot = &arena->slots[i];
         uint32_t kind = lw_load_relaxed(&slot->state);
-        if ((kind == LW_KIND_LOCK || kind == LW_KIND_EVENT) && slot->name != LW_NO_SLOT && !as_new(slot)) count++;
+        if (lw_kind_is_primitive(kind) && slot->name != LW_NO_SLOT && !as_new(arena, slot)) count++;
     }
     return count;
 }
@@ -286,9 +317,9 @@ uint32_t lw_slot_sweep(struct lw_arena *arena) {
     for (uint32_t i = 1; i < arena->header->slots_used; i++) {
         struct lw_slot *slot = &arena->slots[i];
         uint32_t kind = lw_load_relaxed(&slot->state);
-        if (kind != LW_KIND_LOCK && kind != LW_KIND_EVENT) continue;
+        if (!lw_kind_is_primitive(kind)) continue;
         if (any_holder_lives(arena, slot, &kin) || in_flight(slot)) continue;
-        if (slot->name != LW_NO_SLOT && !as_new(slot)) continue;
+        if (slot->name != LW_NO_SLOT && !as_new(arena, slot)) continue;
         lw_slot_free(arena, i);
         freed++;
     }
@@ -300,13 +331,14 @@ void lw_slot_forget_member(struct lw_arena *arena, uint32_t member_index) {
     for (uint32_t i = 1; i < arena->header->slots_used; i++) {
         struct lw_slot *slot = &arena->slots[i];
         uint32_t kind = lw_load_relaxed(&slot->state);
+        if (kind == LW_KIND_CELLS) lw_cells_forget_member(slot, member_index);
         struct lw_holder *holders = kind == LW_KIND_HOLDERS ? slot->extra : slot->holders;
         unsigned count = kind == LW_KIND_HOLDERS ? LW_HOLDERS_EXTRA : LW_HOLDERS_INLINE;
-        if (kind != LW_KIND_LOCK && kind != LW_KIND_EVENT && kind != LW_KIND_HOLDERS) continue;
+        if (!lw_kind_is_primitive(kind) && kind != LW_KIND_HOLDERS) continue;
         for (unsigned h = 0; h < count; h++)
             if (holders[h].id && lw_member_index(holders[h].id) == member_index && !(holders[h].count & LW_HEIRS))
                 holders[h].id = 0;
-        if (kind != LW_KIND_LOCK) continue;
+        if (!lw_kind_has_lock(kind)) continue;
         uint32_t word = lw_load_acq(&slot->word);
         while (word >> 3 && lw_member_index(word >> 3) == member_index &&
                !lw_cas_acqrel(&slot->word, &word, LW_ID_DEAD << 3 | (word & 7u))) {

@@ -17,7 +17,15 @@
 /* A freed slot is not used again before so many others were freed. */
 #define LW_QUARANTINE 1024u
 
-enum lw_status lw_slot_new(struct lw_arena *arena, enum lw_kind kind, uint32_t *index);
+/* What a new primitive says at first. */
+struct lw_made {
+    enum lw_kind kind;
+    uint32_t word;
+    uint32_t limit;
+    uint32_t initial;
+};
+
+enum lw_status lw_slot_new(struct lw_arena *arena, const struct lw_made *made, uint32_t *index);
 /* Without holders: for names. */
 enum lw_status lw_slot_alloc(struct lw_arena *arena, enum lw_kind kind, uint32_t *index);
 /* Only the queue: for lw_slot_free, and for the repair that builds it anew. */

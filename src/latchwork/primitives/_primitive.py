@@ -29,7 +29,8 @@ def check_name(name: object, what: str = "name") -> str:
     return name
 
 
-def _digest(text: bytes) -> bytes:
+def digest(text: bytes) -> bytes:
+    """What a text is compared by."""
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
@@ -55,22 +56,35 @@ class Primitive:
     kind: ClassVar[str]
 
     def __new__(cls: type[Self], *, name: str | None = None, namespace: str | None = None) -> Self:
-        return cls._made(sys._getframe(1), name, namespace)
+        return cls._made(sys._getframe(1), name=name, namespace=namespace)
 
     @classmethod
     def _made(
-        cls: type[Self], frame: FrameType, name: str | None = None, namespace: str | None = None
+        cls: type[Self], frame: FrameType, *, name: str | None = None, namespace: str | None = None
     ) -> Self:
         """Make or find the one that is meant by a call in that frame."""
+        return cls._sited(frame, (), name, namespace)
+
+    @classmethod
+    def _sited(
+        cls: type[Self],
+        frame: FrameType,
+        made: tuple[object, ...],
+        name: str | None,
+        namespace: str | None,
+    ) -> Self:
+        """The one of that name, or of that place in a module, or a new one; ``made`` is how."""
         if name is not None or namespace is not None:
-            return cls._named(name, namespace)
+            return cls._named(name, namespace, made)
         code = frame.f_code
         # Nearly always: inside of a function, where each is a new one.
         if not code.co_flags & CO_OPTIMIZED or code.co_name in sites.COMPREHENSIONS:
             key = sites.key(frame, cls.kind)
             if key is not None:
                 text = key.encode("utf-8", "surrogateescape")
-                return cls._from(program.arena(), _digest(text), text[-1000:])
+                return cls._from(program.arena(), digest(text), text[-1000:], *made)
+        if made:
+            return cls._from(program.arena(), None, None, *made)
         return cls._from(program.arena())
 
     @classmethod
@@ -78,14 +92,16 @@ class Primitive:
         return super().__new__(cls, *where)
 
     @classmethod
-    def _named(cls: type[Self], name: str | None, namespace: str | None) -> Self:
+    def _named(
+        cls: type[Self], name: str | None, namespace: str | None, made: tuple[object, ...] = ()
+    ) -> Self:
         if name is None:
             raise InvalidNameError("namespace= says where a name= is to be found: give both")
         text = check_name(name).encode("utf-8", "surrogatepass")
         if namespace is None:
             namespace = DEFAULT_NAMESPACE
         place = program.namespace(check_name(namespace, "namespace"))
-        return cls._from(place.arena, _digest(text), text)
+        return cls._from(place.arena, digest(text), text, *made)
 
     @property
     def name(self) -> str | None:
@@ -114,7 +130,11 @@ class Primitive:
         index, generation = core._pickling()
         place = program.place_of(core._arena)
         where = (place.path, place.arena.uuid, _spawned_descriptor(place.arena), place.namespace)
-        return _attach, (type(self), where, index, generation, self.name)
+        return _attach, (type(self), where, index, generation, self.name, self._how_made())
+
+    def _how_made(self) -> tuple[object, ...]:
+        """What the C type needs to make it again, should its name have gone meanwhile."""
+        return ()
 
 
 def _attach(
@@ -123,13 +143,14 @@ def _attach(
     index: int,
     generation: int,
     name: str | None,
+    made: tuple[object, ...],
 ) -> Self:
     """Find a pickled primitive again."""
     path, uuid, descriptor, namespace = where
     inherited = descriptor.detach() if descriptor is not None else None
     try:
-        return cls._from(program.attach(path, uuid, inherited, namespace), index, generation)
+        return cls._from(program.attach(path, uuid, inherited, namespace), index, generation, *made)
     except GoneError:
         if name is None:
             raise
-        return cls._named(name, namespace)
+        return cls._named(name, namespace, made)

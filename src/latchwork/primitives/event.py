@@ -33,4 +33,4 @@ class Event(Primitive, _core.Event):
         return f"<{what} {'set' if self.is_set() else 'not set'}>"
 
 
-Event._own_methods()
+_core.own_methods(Event)

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from latchwork import _core
 from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._semlock import SemLock
 
 
 class Lock(Primitive, _core.Lock):
@@ -32,8 +33,12 @@ class Lock(Primitive, _core.Lock):
     kind: ClassVar[str] = "Lock"
 
     @property
-    def _semlock(self) -> "_SemLock":
-        return _SemLock(self)
+    def _semlock(self) -> SemLock:
+        return SemLock(
+            is_mine=self._is_mine,
+            count=lambda: int(self._is_mine()),
+            value=lambda: int(not self.locked()),
+        )
 
     def __repr__(self) -> str:
         what = f"Lock {self.name!r}" if self.name is not None else "Lock"
@@ -41,19 +46,4 @@ class Lock(Primitive, _core.Lock):
         return f"<{what} {'free' if pid is None else f'held by pid {pid}'}>"
 
 
-class _SemLock:
-    """What ``multiprocessing.Condition`` asks of the lock it is given."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: Lock) -> None:
-        self._lock = lock
-
-    def _is_mine(self) -> bool:
-        return self._lock._is_mine()
-
-    def _count(self) -> int:
-        return int(self._lock._is_mine())
-
-
-Lock._own_methods()
+_core.own_methods(Lock)

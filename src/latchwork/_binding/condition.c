@@ -1,0 +1,234 @@
+#include "../_native/lw_condition.h"
+
+#include "../_native/lw_rlock.h"
+#include "binding.h"
+
+typedef struct {
+    Handle handle;
+    PyObject *lock; /* a latchwork._core.Lock or RLock */
+    bool recursive;
+} Condition;
+
+static Handle *lock_of(PyObject *self) { return (Handle *)((Condition *)self)->lock; }
+
+static bool owns_lock(PyObject *self) {
+    Handle *lock = lock_of(self);
+    uint32_t member = lock->arena->self_id;
+    if (((Condition *)self)->recursive) return lw_rlock_is_mine(lock->slot, member);
+    return member != 0 && lw_lock_owner(lock->arena, lock->slot) == member;
+}
+
+static uint32_t unlock(PyObject *self) {
+    Handle *lock = lock_of(self);
+    uint32_t depth = ((Condition *)self)->recursive ? lw_rlock_end(lock->slot) : 0;
+    if (!lw_lock_release_fast(lock->slot, lock->arena->self_id)) lw_lock_release_slow(lock->slot, false);
+    return depth;
+}
+
+/* What an exception would have overtaken is put behind it. */
+static void keep_newer(PyObject *kept[3]) {
+    if (!PyErr_Occurred()) return;
+    for (int i = 0; i < 3; i++) Py_CLEAR(kept[i]);
+    PyErr_Fetch(&kept[0], &kept[1], &kept[2]);
+}
+
+/* However often signal handlers raise: it comes back with the lock. They run all the same, and what the last
+ * of them raised is raised then. */
+static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
+    Handle *lock = lock_of(self);
+    struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
+    enum lw_acquired acquired = LW_ACQUIRED;
+    while (!lw_lock_try(lock->slot, lock->arena->self_id)) {
+        PyThreadState *state = PyEval_SaveThread();
+        acquired = lw_lock_acquire_slow(lock->arena, lock->slot, &wait);
+        PyEval_RestoreThread(state);
+        if (acquired != LW_SIGNAL) break;
+        if (PyErr_CheckSignals() < 0) keep_newer(kept);
+        acquired = LW_ACQUIRED;
+    }
+    if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, depth);
+    uint32_t dead_owner = lw_load_relaxed(&lock->slot->abandoned);
+    if (dead_owner && !tell(((Condition *)self)->lock, "abandoned", dead_owner, 1)) keep_newer(kept);
+}
+
+/* Until it is chosen or its time is over; -1: an exception is set. */
+static int sleep_on(PyObject *self, struct lw_queue_wait *wait) {
+    Handle *handle = (Handle *)self;
+    for (;;) {
+        PyThreadState *state = PyEval_SaveThread();
+        enum lw_queued queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait);
+        bool chosen = queued == LW_QUEUE_GRANTED;
+        if (queued == LW_QUEUE_TIMEOUT) chosen = lw_condition_leave(handle->arena, handle->slot, wait);
+        PyEval_RestoreThread(state);
+        if (queued != LW_QUEUE_SIGNAL) return chosen;
+        if (PyErr_CheckSignals() < 0) return -1;
+    }
+}
+
+static PyObject *wait_for_it(PyObject *self, int64_t deadline_ns) {
+    Handle *handle = (Handle *)self;
+    struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
+    PyObject *kept[3] = {NULL, NULL, NULL};
+    PyThreadState *state = PyEval_SaveThread();
+    enum lw_queued joined = lw_condition_join(handle->arena, handle->slot, &wait);
+    uint32_t depth = joined == LW_QUEUE_GRANTED ? unlock(self) : 0;
+    PyEval_RestoreThread(state);
+    if (joined != LW_QUEUE_GRANTED) return raise_status(LW_NO_ROOM);
+    int chosen = sleep_on(self, &wait);
+    keep_newer(kept);
+    lock_again(self, depth, kept);
+    if (!kept[0]) {
+        lw_condition_done(&wait);
+        return PyBool_FromLong(chosen);
+    }
+    if (wait.cell) {
+        /* It does not come back as one that was notified: so another one is. */
+        state = PyEval_SaveThread();
+        lw_condition_give_up(handle->arena, handle->slot, &wait);
+        PyEval_RestoreThread(state);
+    }
+    PyErr_Restore(kept[0], kept[1], kept[2]);
+    return NULL;
+}
+
+static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    int64_t deadline_ns;
+    PyObject *timeout = parse_one(args, count, names, "wait", "timeout", Py_None);
+    if (!timeout || !deadline_of(timeout, &deadline_ns)) return NULL;
+    if (handle_is_gone((Handle *)self) || handle_is_gone(lock_of(self))) return raise_gone();
+    if (!owns_lock(self)) {
+        PyErr_SetString(PyExc_AssertionError, "must acquire() condition before using wait()");
+        return NULL;
+    }
+    if (!ensure_member(((Handle *)self)->arena)) return NULL;
+    return wait_for_it(self, deadline_ns);
+}
+
+static PyObject *notify(PyObject *self, uint32_t count) {
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle) || handle_is_gone(lock_of(self))) return raise_gone();
+    if (!owns_lock(self)) {
+        PyErr_SetString(PyExc_AssertionError, "lock is not owned");
+        return NULL;
+    }
+    if (lw_condition_waiting(handle->slot) == 0) Py_RETURN_NONE;
+    if (!ensure_member(handle->arena)) return NULL;
+    PyThreadState *state = PyEval_SaveThread();
+    lw_condition_notify(handle->arena, handle->slot, count);
+    PyEval_RestoreThread(state);
+    Py_RETURN_NONE;
+}
+
+static PyObject *condition_notify(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    if (count == 0 && !names) return notify(self, 1);
+    PyObject *number = parse_one(args, count, names, "notify", "n", NULL);
+    uint32_t waiters = number ? parse_count(number) : 0;
+    return waiters ? notify(self, waiters) : NULL;
+}
+
+static PyObject *condition_notify_all(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return notify(self, UINT32_MAX);
+}
+
+static PyObject *condition_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    Condition *condition = (Condition *)self;
+    return (condition->recursive ? rlock_acquire : lock_acquire)(condition->lock, args, count, names);
+}
+
+static PyObject *condition_release(PyObject *self, PyObject *unused) {
+    Condition *condition = (Condition *)self;
+    return (condition->recursive ? rlock_release : lock_release)(condition->lock, unused);
+}
+
+static PyObject *condition_enter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return condition_acquire(self, NULL, 0, NULL);
+}
+
+static PyObject *condition_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    return condition_release(self, NULL);
+}
+
+static PyObject *condition_is_owned(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(owns_lock(self));
+}
+
+static PyObject *condition_waiting(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    return PyLong_FromUnsignedLong(lw_condition_waiting(handle->slot));
+}
+
+static PyObject *get_lock(PyObject *self, void *unused) {
+    (void)unused;
+    PyObject *lock = ((Condition *)self)->lock;
+    Py_INCREF(lock);
+    return lock;
+}
+
+/* (arena, first, second, lock) */
+static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    PyObject *arena, *first, *second, *lock;
+    if (!PyArg_ParseTuple(args, "O!OOO", arena_type, &arena, &first, &second, &lock)) return NULL;
+    bool recursive = PyObject_TypeCheck(lock, rlock_type);
+    if (!recursive && !PyObject_TypeCheck(lock, lock_type)) {
+        PyErr_Format(PyExc_TypeError, "lock must be a Lock or RLock of Latchwork, or None, not %R", (PyObject *)Py_TYPE(lock));
+        return NULL;
+    }
+    Condition *self = (Condition *)handle_open(type, arena, first, second, &(struct lw_made){.kind = LW_KIND_CONDITION});
+    if (!self) return NULL;
+    Py_INCREF(lock);
+    self->lock = lock;
+    self->recursive = recursive;
+    return (PyObject *)self;
+}
+
+static void condition_dealloc(PyObject *self) {
+    Py_CLEAR(((Condition *)self)->lock);
+    handle_dealloc(self);
+}
+
+static PyMethodDef methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))condition_acquire, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("acquire(block=True, timeout=None)\n\nAcquire its lock: see there.")},
+    {"release", condition_release, METH_NOARGS, PyDoc_STR("release($self, /)\n--\n\nRelease its lock.")},
+    {"wait", (PyCFunction)(void (*)(void))condition_wait, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("wait($self, timeout=None)\n--\n\n"
+               "Release the lock, wait to be notified, and get the lock back; False only when `timeout` (seconds;\n"
+               "None: for ever) ran out. It returns with the lock held, always, and so it raises: signal handlers\n"
+               "run during the wait, and what one raises is raised once the lock is had again. It may wake up\n"
+               "without a notification. AssertionError without the lock.")},
+    {"notify", (PyCFunction)(void (*)(void))condition_notify, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("notify($self, n=1)\n--\n\n"
+               "Wake `n` (1 or more) of those that wait, first come, first served. Never waits for any of them; if\n"
+               "one dies before its wait returns, another one is woken. AssertionError without the lock.")},
+    {"notify_all", condition_notify_all, METH_NOARGS,
+     PyDoc_STR("notify_all($self, /)\n--\n\nWake all that wait. AssertionError without the lock.")},
+    {"__enter__", condition_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
+    {"__exit__", (PyCFunction)(void (*)(void))condition_exit, METH_FASTCALL,
+     PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"_is_owned", condition_is_owned, METH_NOARGS,
+     PyDoc_STR("_is_owned($self, /)\n--\n\nWhether its lock is this process's (an RLock: this thread's).")},
+    {"_waiting", condition_waiting, METH_NOARGS, PyDoc_STR("_waiting($self, /)\n--\n\nHow many wait.")},
+    ROOM_FOR_METHODS,
+};
+
+static PyGetSetDef getset[] = {
+    {"_lock", get_lock, NULL, PyDoc_STR("Its Lock or RLock."), NULL},
+    ROOM_FOR_GETSET,
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, (void *)condition_new}, {Py_tp_dealloc, (void *)condition_dealloc}, {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_doc, "Condition(arena, first, second, lock, /)\n--\n\nThe hot half of latchwork.Condition."}, {0, NULL},
+};
+
+static PyType_Spec spec = {"latchwork._core.Condition", sizeof(Condition), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+int add_condition(PyObject *module) { return add_handle_type(module, &spec, methods, getset) ? 0 : -1; }

@@ -1,0 +1,267 @@
+#include "../_native/lw_rwlock.h"
+
+#include "binding.h"
+
+typedef struct {
+    Handle handle;
+    struct lw_cell *hint; /* where this process's reads were counted last */
+} RWLock;
+
+/* What `with rw.read():` enters and leaves. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *rwlock;
+    PyObject *timeout;
+    bool write;
+} Hold;
+
+static PyTypeObject *hold_type;
+
+static PyObject *release(PyObject *self, bool write);
+
+/* Logs that a writer died. After an exception that a signal handler raised, what was acquired is given back. */
+static PyObject *acquired(PyObject *self, uint32_t dead, bool write) {
+    if (dead && !tell(self, "abandoned", dead, 1)) {
+        PyObject *kept[3];
+        PyErr_Fetch(&kept[0], &kept[1], &kept[2]);
+        PyObject *released = release(self, write);
+        Py_XDECREF(released);
+        PyErr_Restore(kept[0], kept[1], kept[2]);
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
+static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns, bool write) {
+    RWLock *rwlock = (RWLock *)self;
+    struct lw_arena *arena = rwlock->handle.arena;
+    struct lw_slot *slot = rwlock->handle.slot;
+    struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
+    if (!ensure_member(arena)) return NULL;
+    if (write && lw_rwlock_write_fast(arena, slot)) Py_RETURN_TRUE;
+    for (;;) {
+        struct lw_cell *hint = NULL;
+        PyThreadState *state = PyEval_SaveThread();
+        enum lw_queued queued =
+            write ? lw_rwlock_write(arena, slot, &wait) : lw_rwlock_read(arena, slot, &wait, &hint);
+        PyEval_RestoreThread(state);
+        if (hint) rwlock->hint = hint;
+        if (queued == LW_QUEUE_GRANTED) return acquired(self, wait.dead, write);
+        if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
+        if (queued == LW_QUEUE_NO_ROOM) return raise_status(LW_NO_ROOM);
+        if (PyErr_CheckSignals() < 0) {
+            state = PyEval_SaveThread();
+            lw_rwlock_give_up(arena, slot, &wait);
+            PyEval_RestoreThread(state);
+            return NULL;
+        }
+    }
+}
+
+static inline PyObject *acquire(PyObject *self, int64_t deadline_ns, bool write) {
+    RWLock *rwlock = (RWLock *)self;
+    if (handle_is_gone(&rwlock->handle)) return raise_gone();
+    if (!write && lw_rwlock_read_fast(rwlock->handle.arena, rwlock->handle.slot, rwlock->hint)) Py_RETURN_TRUE;
+    return acquire_slow(self, deadline_ns, write);
+}
+
+static PyObject *release(PyObject *self, bool write) {
+    RWLock *rwlock = (RWLock *)self;
+    struct lw_arena *arena = rwlock->handle.arena;
+    struct lw_slot *slot = rwlock->handle.slot;
+    bool settle = false;
+    if (handle_is_gone(&rwlock->handle)) return raise_gone();
+    if (!write) {
+        if (arena->self_id && lw_rwlock_release_read(arena, slot, rwlock->hint, &settle)) Py_RETURN_NONE;
+        if (settle) {
+            PyThreadState *state = PyEval_SaveThread();
+            lw_queue_settle(arena, slot, &lw_rwlock_queue, NULL);
+            PyEval_RestoreThread(state);
+            Py_RETURN_NONE;
+        }
+        PyErr_SetString(PyExc_ValueError, "read released that this process does not hold");
+        return NULL;
+    }
+    if (!ensure_member(arena)) return NULL;
+    enum lw_rwlock_released released = lw_rwlock_release_write(arena, slot, false);
+    if (released == LW_RWLOCK_BUSY) {
+        PyThreadState *state = PyEval_SaveThread();
+        released = lw_rwlock_release_write(arena, slot, true);
+        PyEval_RestoreThread(state);
+    }
+    if (released == LW_RWLOCK_RELEASED) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError, "write released that this process does not hold");
+    return NULL;
+}
+
+static PyObject *parse_and_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names, bool write) {
+    int64_t deadline_ns = LW_FOREVER;
+    if ((count != 0 || names) && !parse_acquire(args, count, names, &deadline_ns)) return NULL;
+    return acquire(self, deadline_ns, write);
+}
+
+static PyObject *acquire_read(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    return parse_and_acquire(self, args, count, names, false);
+}
+
+static PyObject *acquire_write(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    return parse_and_acquire(self, args, count, names, true);
+}
+
+static PyObject *release_read(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return release(self, false);
+}
+
+static PyObject *release_write(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return release(self, true);
+}
+
+static PyObject *hold(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names, bool write) {
+    PyObject *timeout = Py_None;
+    if (count || names) timeout = parse_one(args, count, names, write ? "write" : "read", "timeout", Py_None);
+    if (!timeout) return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(hold_type, Py_tp_alloc);
+    Hold *hold = (Hold *)alloc(hold_type, 0);
+    if (!hold) return NULL;
+    Py_INCREF(self);
+    hold->rwlock = self;
+    if (timeout != Py_None) {
+        Py_INCREF(timeout);
+        hold->timeout = timeout;
+    }
+    hold->write = write;
+    return (PyObject *)hold;
+}
+
+static PyObject *rwlock_read(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    return hold(self, args, count, names, false);
+}
+
+static PyObject *rwlock_write(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    return hold(self, args, count, names, true);
+}
+
+static PyObject *hold_enter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Hold *hold = (Hold *)self;
+    int64_t deadline_ns = LW_FOREVER;
+    if (hold->timeout && !deadline_of(hold->timeout, &deadline_ns)) return NULL;
+    PyObject *got = acquire(hold->rwlock, deadline_ns, hold->write);
+    if (got == Py_False) {
+        Py_DECREF(got);
+        PyErr_SetString(PyExc_TimeoutError, hold->write ? "could not be written in time" : "could not be read in time");
+        return NULL;
+    }
+    return got;
+}
+
+static PyObject *hold_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    return release(((Hold *)self)->rwlock, ((Hold *)self)->write);
+}
+
+static void hold_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    Py_CLEAR(((Hold *)self)->rwlock);
+    Py_CLEAR(((Hold *)self)->timeout);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef hold_methods[] = {
+    {"__enter__", hold_enter, METH_NOARGS,
+     PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True. TimeoutError if it took too long.")},
+    {"__exit__", (PyCFunction)(void (*)(void))hold_exit, METH_FASTCALL,
+     PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot hold_slots[] = {
+    {Py_tp_dealloc, (void *)hold_dealloc}, {Py_tp_methods, hold_methods},
+    {Py_tp_doc, "What rwlock.read() and rwlock.write() return, for a with statement."}, {0, NULL},
+};
+
+static PyType_Spec hold_spec = {"latchwork._core.Hold", sizeof(Hold), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, hold_slots};
+
+static PyObject *get_readers(PyObject *self, void *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    return PyLong_FromUnsignedLong(lw_rwlock_readers(handle->arena, handle->slot));
+}
+
+static PyObject *rwlock_writer_pid(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    uint32_t writer = lw_rwlock_writer(handle->arena, handle->slot);
+    if (writer == 0) Py_RETURN_NONE;
+    return PyLong_FromUnsignedLong(pid_of(handle->arena, writer));
+}
+
+static PyObject *get_abandoned(PyObject *self, void *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    return PyBool_FromLong(lw_load_acq(&handle->slot->left) != 0);
+}
+
+static PyObject *rwlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    return handle_new(type, args, LW_KIND_RWLOCK);
+}
+
+#define FAST METH_FASTCALL | METH_KEYWORDS
+#define FUNCTION(name) (PyCFunction)(void (*)(void))name
+static PyMethodDef methods[] = {
+    {"read", FUNCTION(rwlock_read), FAST,
+     PyDoc_STR("read($self, timeout=None)\n--\n\n"
+               "For `with rwlock.read():`, which acquires a read and releases it. TimeoutError if it can't be had\n"
+               "within `timeout` seconds (None: waits for ever).")},
+    {"write", FUNCTION(rwlock_write), FAST,
+     PyDoc_STR("write($self, timeout=None)\n--\n\n"
+               "For `with rwlock.write():`, which acquires the write and releases it. TimeoutError if it can't be\n"
+               "had within `timeout` seconds (None: waits for ever).")},
+    {"acquire_read", FUNCTION(acquire_read), FAST,
+     PyDoc_STR("acquire_read(block=True, timeout=None)\n\n"
+               "Acquire a read; True if it was had. Arguments and signals are as for Lock.acquire.")},
+    {"release_read", release_read, METH_NOARGS,
+     PyDoc_STR("release_read($self, /)\n--\n\n"
+               "Release a read. Any thread of the process may; ValueError if the process holds none.")},
+    {"acquire_write", FUNCTION(acquire_write), FAST,
+     PyDoc_STR("acquire_write(block=True, timeout=None)\n\n"
+               "Acquire the write; True if it was had. Arguments and signals are as for Lock.acquire.")},
+    {"release_write", release_write, METH_NOARGS,
+     PyDoc_STR("release_write($self, /)\n--\n\n"
+               "Release the write. Any thread of the process may; ValueError if the process does not hold it.")},
+    {"_writer_pid", rwlock_writer_pid, METH_NOARGS,
+     PyDoc_STR("_writer_pid($self, /)\n--\n\nThe pid of the living writer, or None.")},
+    ROOM_FOR_METHODS,
+};
+
+static PyGetSetDef getset[] = {
+    {"readers", get_readers, NULL, PyDoc_STR("How many reads living processes hold at this moment."), NULL},
+    {"abandoned", get_abandoned, NULL,
+     PyDoc_STR("Whether a writer died while it wrote: what it guards may be half done. True for readers and the\n"
+               "next writer, until a write is released."),
+     NULL},
+    ROOM_FOR_GETSET,
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, (void *)rwlock_new}, {Py_tp_dealloc, (void *)handle_dealloc}, {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_doc, "RWLock(arena, first=..., second=..., /)\n--\n\nThe hot half of latchwork.RWLock."}, {0, NULL},
+};
+
+static PyType_Spec spec = {"latchwork._core.RWLock", sizeof(RWLock), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+int add_rwlock(PyObject *module) {
+    hold_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hold_spec, NULL);
+    if (!hold_type || PyModule_AddType(module, hold_type) < 0) return -1;
+    return add_handle_type(module, &spec, methods, getset) ? 0 : -1;
+}

@@ -1,0 +1,208 @@
+#include "../_native/lw_semaphore.h"
+
+#include "../_native/lw_permits.h"
+#include "binding.h"
+
+static PyObject *raise_too_many(void) {
+    PyErr_SetString(PyExc_ValueError, "semaphore or lock released too many times");
+    return NULL;
+}
+
+static inline bool is_owned(const Handle *handle) {
+    return lw_load_relaxed(&handle->slot->state) == LW_KIND_PERMITS;
+}
+
+/* Logs whose permits came back. After an exception that a signal handler raised, the one just acquired is given
+ * back. */
+static PyObject *acquired(PyObject *self, const struct lw_queue_wait *wait) {
+    Handle *handle = (Handle *)self;
+    if (wait->dead && !tell(self, "returned", wait->dead, wait->count)) {
+        PyThreadState *state = PyEval_SaveThread();
+        lw_permits_release(handle->arena, handle->slot, 1, true, NULL);
+        PyEval_RestoreThread(state);
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+}
+
+static PyObject *permits_acquire(PyObject *self, int64_t deadline_ns) {
+    Handle *handle = (Handle *)self;
+    struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
+    if (!ensure_member(handle->arena)) return NULL;
+    enum lw_permits_tried tried = lw_permits_try(handle->arena, handle->slot, &wait);
+    if (tried == LW_PERMITS_GOT) return acquired(self, &wait);
+    if (tried == LW_PERMITS_NONE && deadline_ns == 0) Py_RETURN_FALSE;
+    for (;;) {
+        PyThreadState *state = PyEval_SaveThread();
+        enum lw_queued queued = lw_permits_acquire(handle->arena, handle->slot, &wait);
+        PyEval_RestoreThread(state);
+        if (queued == LW_QUEUE_GRANTED) return acquired(self, &wait);
+        if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
+        if (queued == LW_QUEUE_NO_ROOM) return raise_status(LW_NO_ROOM);
+        if (PyErr_CheckSignals() < 0) {
+            state = PyEval_SaveThread();
+            lw_permits_give_up(handle->arena, handle->slot, &wait);
+            PyEval_RestoreThread(state);
+            return NULL;
+        }
+    }
+}
+
+static PyObject *permits_release(PyObject *self, uint32_t count) {
+    Handle *handle = (Handle *)self;
+    struct lw_queue_wait wait = {.dead = 0};
+    if (!ensure_member(handle->arena)) return NULL;
+    enum lw_permits_released released = lw_permits_release(handle->arena, handle->slot, count, false, &wait);
+    if (released == LW_PERMITS_BUSY) {
+        PyThreadState *state = PyEval_SaveThread();
+        released = lw_permits_release(handle->arena, handle->slot, count, true, &wait);
+        PyEval_RestoreThread(state);
+    }
+    if (wait.dead && !tell(self, "returned", wait.dead, wait.count)) return NULL;
+    if (released == LW_PERMITS_TOO_MANY) return raise_too_many();
+    Py_RETURN_NONE;
+}
+
+static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
+    Handle *handle = (Handle *)self;
+    if (is_owned(handle)) return permits_acquire(self, deadline_ns);
+    struct lw_semaphore_wait wait = {.deadline_ns = deadline_ns};
+    for (;;) {
+        enum lw_taken taken;
+        if (deadline_ns == 0) {
+            taken = lw_semaphore_acquire(handle->slot, &wait);
+        } else {
+            PyThreadState *state = PyEval_SaveThread();
+            taken = lw_semaphore_acquire(handle->slot, &wait);
+            PyEval_RestoreThread(state);
+        }
+        if (taken != LW_TAKEN_SIGNAL) return PyBool_FromLong(taken == LW_TAKEN);
+        if (PyErr_CheckSignals() < 0) {
+            lw_semaphore_give_up(handle->slot, &wait);
+            return NULL;
+        }
+    }
+}
+
+static inline PyObject *acquire(PyObject *self, int64_t deadline_ns) {
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    if (!is_owned(handle) && lw_semaphore_try(handle->slot)) Py_RETURN_TRUE;
+    return acquire_slow(self, deadline_ns);
+}
+
+static PyObject *semaphore_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    int64_t deadline_ns = LW_FOREVER;
+    if ((count != 0 || names) && !parse_acquire(args, count, names, &deadline_ns)) return NULL;
+    return acquire(self, deadline_ns);
+}
+
+static PyObject *semaphore_enter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return acquire(self, LW_FOREVER);
+}
+
+static inline PyObject *release(PyObject *self, uint32_t count) {
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    if (is_owned(handle)) return permits_release(self, count);
+    if (!lw_semaphore_release(handle->slot, count)) return raise_too_many();
+    Py_RETURN_NONE;
+}
+
+static PyObject *semaphore_release(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    if (count == 0 && !names) return release(self, 1);
+    PyObject *number = parse_one(args, count, names, "release", "n", NULL);
+    uint32_t permits = number ? parse_count(number) : 0;
+    return permits ? release(self, permits) : NULL;
+}
+
+static PyObject *semaphore_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    return release(self, 1);
+}
+
+static uint32_t value_of(const Handle *handle) {
+    return is_owned(handle) ? lw_permits_available(handle->arena, handle->slot) : lw_semaphore_value(handle->slot);
+}
+
+static PyObject *semaphore_get_value(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (handle_is_gone(handle)) return raise_gone();
+    return PyLong_FromUnsignedLong(value_of(handle));
+}
+
+static PyObject *get_owned(PyObject *self, void *unused) {
+    (void)unused;
+    return PyBool_FromLong(is_owned((Handle *)self));
+}
+
+static PyObject *get_initial(PyObject *self, void *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    const lw_word *initial = is_owned(handle) ? &handle->slot->limit : &handle->slot->initial;
+    return PyLong_FromUnsignedLong(lw_load_relaxed(initial));
+}
+
+static PyObject *get_bounded(PyObject *self, void *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    if (is_owned(handle)) return PyBool_FromLong(!(lw_load_relaxed(&handle->slot->bell) & LW_PERMITS_STRICT));
+    return PyBool_FromLong(lw_load_relaxed(&handle->slot->limit) != LW_SEMAPHORE_MAX);
+}
+
+/* (arena, first, second, value, bounded, owned) */
+static PyObject *semaphore_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    PyObject *arena, *first = Py_None, *second = Py_None;
+    unsigned value = 0;
+    int bounded = 0, owned = 0;
+    if (!PyArg_ParseTuple(args, "O!|OOIpp", arena_type, &arena, &first, &second, &value, &bounded, &owned)) return NULL;
+    struct lw_made made = {.kind = LW_KIND_SEMAPHORE};
+    if (owned) {
+        made.kind = LW_KIND_PERMITS;
+        made.limit = value;
+        made.initial = bounded ? 0 : LW_PERMITS_STRICT; /* that is the bell's place */
+    } else {
+        made.word = value << LW_SEMAPHORE_SHIFT;
+        made.limit = bounded ? value : LW_SEMAPHORE_MAX;
+        made.initial = value;
+    }
+    return handle_open(type, arena, first, second, &made);
+}
+
+static PyMethodDef methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))semaphore_acquire, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("acquire(block=True, timeout=None)\n\n"
+               "Take a permit; True if one was had. Arguments and signals are as for Lock.acquire.")},
+    {"release", (PyCFunction)(void (*)(void))semaphore_release, METH_FASTCALL | METH_KEYWORDS,
+     PyDoc_STR("release($self, n=1)\n--\n\n"
+               "Give `n` permits (1 or more). ValueError beyond the bound, or, if it is owned, beyond what is held;\n"
+               "then nothing is changed.")},
+    {"get_value", semaphore_get_value, METH_NOARGS,
+     PyDoc_STR("get_value($self, /)\n--\n\nHow many permits could be had at this moment.")},
+    {"__enter__", semaphore_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
+    {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
+     PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    ROOM_FOR_METHODS,
+};
+
+static PyGetSetDef getset[] = {
+    {"owned", get_owned, NULL, PyDoc_STR("Whether its permits have owners, and come back when these die."), NULL},
+    {"_initial", get_initial, NULL, PyDoc_STR("The value that it was made with."), NULL},
+    {"_bounded", get_bounded, NULL, PyDoc_STR("Whether it may not grow beyond that."), NULL},
+    ROOM_FOR_GETSET,
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_new, (void *)semaphore_new}, {Py_tp_dealloc, (void *)handle_dealloc}, {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_doc, "Semaphore(arena, first=..., second=..., value=0, bounded=False, owned=False, /)\n--\n\n"
+                "The hot half of latchwork.Semaphore."},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {"latchwork._core.Semaphore", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+int add_semaphore(PyObject *module) { return add_handle_type(module, &spec, methods, getset) ? 0 : -1; }

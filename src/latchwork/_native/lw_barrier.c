@@ -1,0 +1,243 @@
+#include "lw_barrier.h"
+
+#include <limits.h>
+
+#include "lw_crash.h"
+#include "lw_member.h"
+
+static uint32_t number_of(uint32_t round) { return round >> LW_BARRIER_NUMBER_SHIFT & LW_CELL_VALUE_MAX; }
+
+/* Waits, or runs the action, in a round. */
+static bool is_in(uint64_t cell) {
+    return lw_cell_state(cell) == LW_CELL_WAITING || lw_cell_state(cell) == LW_CELL_RUNNING;
+}
+
+/* Gives the cells of an ended round its outcome. */
+static void tell_outcome(const struct lw_arena *arena, struct lw_slot *slot) {
+    uint32_t round = lw_load_acq(&slot->round);
+    enum lw_cell_state outcome = round & LW_BARRIER_FAILED ? LW_CELL_BROKEN : LW_CELL_CHOSEN;
+    struct lw_walk walk = lw_cells_begin(slot);
+    struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (!is_in(value) || lw_cell_value(value) == number_of(round)) continue;
+        lw_cell_store(cell, lw_cell_make(lw_cell_id(value), outcome, 0));
+        LW_CRASH(barrier_telling); /* CRASH: decided: the next one tells the others */
+    }
+}
+
+static void end_round(const struct lw_arena *arena, struct lw_slot *slot, uint32_t outcome) {
+    uint32_t round = lw_load_relaxed(&slot->round);
+    lw_store_rel(&slot->round, ((round >> LW_BARRIER_NUMBER_SHIFT) + 1) << LW_BARRIER_NUMBER_SHIFT | outcome);
+    LW_CRASH(barrier_ended); /* CRASH: the same */
+    tell_outcome(arena, slot);
+}
+
+struct tally {
+    uint32_t in;
+    uint32_t dead;
+};
+
+static struct tally count_all(const struct lw_arena *arena, const struct lw_slot *slot) {
+    struct tally tally = {0};
+    uint32_t number = number_of(lw_load_acq(&slot->round));
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (!is_in(value) || lw_cell_value(value) != number) continue;
+        tally.in++;
+        if (!lw_member_alive(arena, lw_cell_id(value))) tally.dead = lw_cell_id(value);
+    }
+    return tally;
+}
+
+/* Under the guard; true if all that sleep are to be woken. */
+static bool settle(struct lw_arena *arena, struct lw_slot *slot, bool unsettled, uint32_t *dead) {
+    if (unsettled) tell_outcome(arena, slot);
+    uint32_t died = count_all(arena, slot).dead;
+    if (died) {
+        *dead = died;
+        end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
+    }
+    struct lw_walk walk = lw_cells_begin(slot);
+    struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (value != 0 && !lw_member_alive(arena, lw_cell_id(value))) lw_cell_store(cell, 0);
+    }
+    return died != 0 || unsettled;
+}
+
+static bool enter(struct lw_arena *arena, struct lw_slot *slot, uint32_t *dead) {
+    bool unsettled;
+    lw_guard_enter(arena, slot, &unsettled);
+    return settle(arena, slot, unsettled, dead);
+}
+
+static void leave(struct lw_arena *arena, struct lw_slot *slot, bool wake) {
+    lw_guard_leave(arena, slot);
+    if (!wake) return;
+    LW_CRASH(barrier_told); /* CRASH: told, nobody woken: they find it at their next re-check */
+    lw_futex_wake(&slot->round, INT_MAX);
+}
+
+static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool action) {
+    bool wake = enter(arena, slot, &wait->dead);
+    enum lw_barred barred = LW_BARRIER_SIGNAL;
+    wait->round = lw_load_relaxed(&slot->round);
+    wait->index = count_all(arena, slot).in;
+    bool last = wait->index + 1 >= lw_load_relaxed(&slot->limit);
+    if (wait->round & LW_BARRIER_BROKEN) {
+        barred = LW_BARRIER_IS_BROKEN;
+    } else if (last && !action) {
+        end_round(arena, slot, 0);
+        wake = wait->index > 0;
+        barred = LW_BARRIER_PASSED;
+    } else {
+        enum lw_cell_state state = last ? LW_CELL_RUNNING : LW_CELL_WAITING;
+        uint64_t value = lw_cell_make(arena->self_id, state, number_of(wait->round));
+        wait->cell = lw_cells_claim(arena, slot, value, true);
+        if (!wait->cell) barred = LW_BARRIER_NO_ROOM;
+        if (wait->cell && last) barred = LW_BARRIER_RUN;
+    }
+    leave(arena, slot, wake);
+    if (barred == LW_BARRIER_RUN) lw_futex_wake(&slot->round, 1); /* to watch this one */
+    return barred;
+}
+
+/* Its round has ended: the outcome. */
+static bool passed(struct lw_barrier_wait *wait) {
+    bool well = lw_cell_state(lw_cell_load(wait->cell)) == LW_CELL_CHOSEN;
+    lw_cell_store(wait->cell, 0);
+    wait->cell = NULL;
+    return well;
+}
+
+static void settle_now(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
+    bool wake = enter(arena, slot, &wait->dead);
+    leave(arena, slot, wake);
+}
+
+static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct lw_watch *watch, uint32_t round) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (is_in(value) && lw_cell_value(value) == number_of(round)) lw_watch_member(arena, watch, lw_cell_id(value));
+    }
+}
+
+static enum lw_barred timed_out(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
+    bool wake = enter(arena, slot, &wait->dead);
+    enum lw_barred barred = LW_BARRIER_IS_BROKEN;
+    if (is_in(lw_cell_load(wait->cell))) {
+        end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
+        wake = true;
+        barred = LW_BARRIER_TIMEOUT;
+    }
+    leave(arena, slot, wake);
+    return passed(wait) ? LW_BARRIER_PASSED : barred;
+}
+
+static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
+    struct lw_watch watch;
+    for (;;) {
+        if (!is_in(lw_cell_load(wait->cell))) return passed(wait) ? LW_BARRIER_PASSED : LW_BARRIER_IS_BROKEN;
+        int64_t now = lw_now_ns();
+        if (now >= wait->deadline_ns) return timed_out(arena, slot, wait);
+        lw_watch_begin(&watch, &slot->round, wait->round);
+        watch_all(arena, slot, &watch, wait->round);
+        if (watch.dead) {
+            settle_now(arena, slot, wait);
+            continue;
+        }
+        if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
+        int64_t step = wait->watched ? wait->recheck_ns : LW_BARRIER_PATIENCE_NS;
+        if (watch.blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
+        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+        LW_CRASH(barrier_waiting); /* CRASH: breaks the barrier: by those that watch, or by the re-check */
+        switch (lw_watch_sleep(arena, &watch, wake_ns)) {
+        case LW_SLEPT_WOKEN:
+        case LW_SLEPT_CHANGED:
+            /* The round's last one may still be telling: it will not be long. */
+            if (lw_load_acq(&slot->round) != wait->round && is_in(lw_cell_load(wait->cell))) settle_now(arena, slot, wait);
+            break;
+        case LW_SLEPT_DEATH:
+            settle_now(arena, slot, wait);
+            break;
+        case LW_SLEPT_TIMEOUT:
+            if (wake_ns == wait->deadline_ns) break;
+            if (!wait->watched) {
+                wait->watched = true;
+                lw_futex_wake(&slot->round, 1);
+                break;
+            }
+            wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
+            lw_watch_recheck(arena, &watch);
+            settle_now(arena, slot, wait);
+            /* A signal that came just before the sleep did not end it: its handler has waited. */
+            return LW_BARRIER_SIGNAL;
+        case LW_SLEPT_SIGNAL:
+            return LW_BARRIER_SIGNAL;
+        }
+    }
+}
+
+enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
+                               bool action) {
+    if (!wait->cell) {
+        enum lw_barred arrived = arrive(arena, slot, wait, action);
+        if (arrived != LW_BARRIER_SIGNAL) return arrived;
+    }
+    return sleep_round(arena, slot, wait);
+}
+
+bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool well) {
+    bool wake = enter(arena, slot, &wait->dead);
+    if (is_in(lw_cell_load(wait->cell))) {
+        end_round(arena, slot, well ? 0 : LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
+        wake = true;
+    }
+    leave(arena, slot, wake);
+    return passed(wait);
+}
+
+void lw_barrier_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
+    if (!wait->cell) return;
+    bool wake = enter(arena, slot, &wait->dead);
+    lw_cell_store(wait->cell, 0);
+    wait->cell = NULL;
+    leave(arena, slot, wake);
+}
+
+void lw_barrier_abort(struct lw_arena *arena, struct lw_slot *slot) {
+    uint32_t dead;
+    bool wake = enter(arena, slot, &dead);
+    if (!(lw_load_relaxed(&slot->round) & LW_BARRIER_BROKEN)) {
+        end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
+        wake = true;
+    }
+    leave(arena, slot, wake);
+}
+
+void lw_barrier_reset(struct lw_arena *arena, struct lw_slot *slot) {
+    uint32_t dead;
+    bool wake = enter(arena, slot, &dead);
+    uint32_t round = lw_load_relaxed(&slot->round);
+    if (count_all(arena, slot).in > 0) {
+        end_round(arena, slot, LW_BARRIER_FAILED);
+        wake = true;
+    } else if (round & LW_BARRIER_BROKEN) {
+        lw_store_rel(&slot->round, round & ~LW_BARRIER_BROKEN);
+    }
+    leave(arena, slot, wake);
+}
+
+uint32_t lw_barrier_waiting(const struct lw_arena *arena, const struct lw_slot *slot) {
+    return count_all(arena, slot).in;
+}
+
+bool lw_barrier_is_broken(const struct lw_arena *arena, const struct lw_slot *slot) {
+    return lw_load_acq(&slot->round) & LW_BARRIER_BROKEN || count_all(arena, slot).dead != 0;
+}

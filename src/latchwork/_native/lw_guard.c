@@ -1,0 +1,29 @@
+#include "lw_guard.h"
+
+#include "lw_crash.h"
+
+bool lw_guard_try(struct lw_arena *arena, struct lw_slot *slot, bool *settle) {
+    *settle = false;
+    if (lw_lock_try(slot, arena->self_id)) return true;
+    struct lw_lock_wait once = {.deadline_ns = 0};
+    enum lw_acquired acquired = lw_lock_acquire_slow(arena, slot, &once);
+    *settle = acquired == LW_ABANDONED;
+    return acquired == LW_ACQUIRED || acquired == LW_ABANDONED;
+}
+
+void lw_guard_enter(struct lw_arena *arena, struct lw_slot *slot, bool *settle) {
+    *settle = false;
+    if (lw_lock_try(slot, arena->self_id)) return;
+    struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
+    enum lw_acquired acquired;
+    do {
+        /* A signal's handler runs when the caller gets back to Python: very soon. */
+        acquired = lw_lock_acquire_slow(arena, slot, &wait);
+    } while (acquired == LW_SIGNAL);
+    *settle = acquired == LW_ABANDONED;
+}
+
+void lw_guard_leave(struct lw_arena *arena, struct lw_slot *slot) {
+    LW_CRASH(guard_held); /* CRASH: the next one settles */
+    if (!lw_lock_release_fast(slot, arena->self_id)) lw_lock_release_slow(slot, false);
+}

@@ -1,0 +1,76 @@
+#include "lw_queue.h"
+
+#include "lw_crash.h"
+
+void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled,
+                    struct lw_queue_wait *wait) {
+    lw_guard_leave(arena, slot);
+    if (settled->wakes.count) {
+        LW_CRASH(queue_granted); /* CRASH: granted, nobody woken: they find it at their next re-check */
+        lw_wakes_send(&settled->wakes);
+    }
+    if (wait && settled->dead) {
+        wait->dead = settled->dead;
+        wait->count = settled->count;
+    }
+}
+
+void lw_queue_settle(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                     struct lw_queue_wait *wait) {
+    struct lw_settled settled = {.dead = 0};
+    bool unsettled;
+    lw_guard_enter(arena, slot, &unsettled);
+    queue->settle(arena, slot, &settled);
+    lw_queue_leave(arena, slot, &settled, wait);
+}
+
+static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, const struct lw_queue *queue,
+                      struct lw_watch *watch, uint64_t mine) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t other = lw_cell_load(cell);
+        uint32_t id = lw_cell_id(other);
+        if (id != 0 && id != LW_ID_DEAD && queue->watches(mine, other)) lw_watch_member(arena, watch, id);
+    }
+}
+
+enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                              struct lw_queue_wait *wait) {
+    struct lw_watch watch;
+    for (;;) {
+        uint64_t mine = lw_cell_load(wait->cell);
+        if (!lw_cell_is_waiting(mine)) return LW_QUEUE_GRANTED;
+        int64_t now = lw_now_ns();
+        if (now >= wait->deadline_ns) return LW_QUEUE_TIMEOUT;
+        lw_watch_begin(&watch, &wait->cell->word, lw_cell_word(mine));
+        watch_all(arena, slot, queue, &watch, mine);
+        if (watch.dead) {
+            lw_queue_settle(arena, slot, queue, wait);
+            continue;
+        }
+        if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
+        int64_t step = wait->recheck_ns;
+        if (watch.blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
+        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+        LW_CRASH(queue_waiting); /* CRASH: one that waits: its cell is freed by who settles next */
+        switch (lw_watch_sleep(arena, &watch, wake_ns)) {
+        case LW_SLEPT_WOKEN:
+        case LW_SLEPT_CHANGED:
+            LW_CRASH(queue_woken); /* CRASH: what it was granted goes on to the next: they watch it */
+            break;
+        case LW_SLEPT_DEATH:
+            lw_queue_settle(arena, slot, queue, wait);
+            break;
+        case LW_SLEPT_TIMEOUT:
+            if (wake_ns == wait->deadline_ns) break;
+            wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
+            lw_watch_recheck(arena, &watch);
+            lw_queue_settle(arena, slot, queue, wait);
+            /* A signal that came just before the sleep did not end it: its handler has waited. */
+            return LW_QUEUE_SIGNAL;
+        case LW_SLEPT_SIGNAL:
+            return LW_QUEUE_SIGNAL;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/* Waiting in a queue of cells: what Permits, RWLock and Condition have in common. */
+#ifndef LW_QUEUE_H
+#define LW_QUEUE_H
+
+#include "lw_guard.h"
+#include "lw_watch.h"
+
+/* What settling found, and what is to be done about it once the guard has been left. */
+struct lw_settled {
+    struct lw_wakes wakes;
+    uint32_t dead;  /* one that died with something, or 0 */
+    uint32_t count; /* how much that was */
+};
+
+struct lw_queue {
+    /* Under the guard: frees the cells of the dead, and gives what can be given. */
+    void (*settle)(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled);
+    /* Whether the death of the other one could be to the advantage of the one that waits. */
+    bool (*watches)(uint64_t mine, uint64_t other);
+};
+
+/* One call that waits, across the signal handlers that interrupt it. */
+struct lw_queue_wait {
+    int64_t deadline_ns; /* LW_FOREVER; 0: do not sleep */
+    int64_t recheck_ns;
+    struct lw_cell *cell; /* NULL: not in the queue */
+    uint32_t dead;        /* somebody that was found dead on the way, to be told of; or 0 */
+    uint32_t count;
+};
+
+enum lw_queued {
+    LW_QUEUE_GRANTED,
+    LW_QUEUE_TIMEOUT,
+    LW_QUEUE_SIGNAL, /* let the signal handlers run, then call again, or give up */
+    LW_QUEUE_NO_ROOM,
+};
+
+/* Sleeps while its cell is as it is. Never while holding the GIL. */
+enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                              struct lw_queue_wait *wait);
+
+/* Leaves the guard, then wakes; and notes whose death there is to tell. */
+void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled,
+                    struct lw_queue_wait *wait);
+/* Takes the guard and settles. */
+void lw_queue_settle(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                     struct lw_queue_wait *wait);
+
+#endif

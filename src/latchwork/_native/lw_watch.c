@@ -1,0 +1,46 @@
+#include "lw_watch.h"
+
+#include "lw_member.h"
+
+void lw_watch_begin(struct lw_watch *watch, const lw_word *word, uint32_t expected) {
+    watch->count = 1;
+    watch->dead = watch->blind = watch->full = false;
+    watch->entries[0] = lw_futex_entry(word, expected);
+    watch->ids[0] = 0;
+}
+
+void lw_watch_member(struct lw_arena *arena, struct lw_watch *watch, uint32_t id) {
+    if (id == arena->self_id) return;
+    for (unsigned i = 1; i < watch->count; i++)
+        if (watch->ids[i] == id) return;
+    if (watch->count == LW_FUTEX_ENTRIES) {
+        watch->full = true;
+        return;
+    }
+    uint32_t expected = 0;
+    bool dead;
+    lw_word *alive = lw_member_watch(arena, id, &expected, &dead);
+    if (dead) watch->dead = true;
+    if (dead) return;
+    if (!alive || !lw_futex_has_waitv()) watch->blind = true;
+    /* One without a word is kept for the re-check; it sleeps on the first word twice. */
+    watch->ids[watch->count] = id;
+    watch->entries[watch->count++] = alive ? lw_futex_entry(alive, expected) : watch->entries[0];
+}
+
+enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch, int64_t deadline_ns) {
+    unsigned which = 0;
+    if (watch->count == 1 || !lw_futex_has_waitv()) {
+        lw_word *word = (lw_word *)(uintptr_t)watch->entries[0].address;
+        return lw_futex_wait(word, (uint32_t)watch->entries[0].value, deadline_ns);
+    }
+    enum lw_slept slept = lw_futex_wait_many(watch->entries, watch->count, deadline_ns, &which);
+    if (slept != LW_SLEPT_WOKEN || watch->entries[which].address == watch->entries[0].address) return slept;
+    lw_member_tell(arena, watch->ids[which]);
+    return LW_SLEPT_DEATH;
+}
+
+void lw_watch_recheck(struct lw_arena *arena, const struct lw_watch *watch) {
+    for (unsigned i = 1; i < watch->count; i++)
+        if (!lw_futex_has_waitv() || lw_member_is_mute(arena, watch->ids[i])) lw_member_recheck(arena, watch->ids[i]);
+}

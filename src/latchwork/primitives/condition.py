@@ -1,0 +1,101 @@
+"""Condition: wait until somebody says that something has changed."""
+
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import ClassVar, TypeVar
+
+from latchwork import _core
+from latchwork.primitives._primitive import NAME_MAX, Primitive, check_name, digest
+from latchwork.primitives.lock import Lock
+from latchwork.primitives.rlock import RLock
+
+Self = TypeVar("Self", bound="Condition")
+T = TypeVar("T")
+
+
+def _name_of_lock(name: str | None) -> str | None:
+    """What the RLock of a named Condition is called."""
+    if name is None:
+        return None
+    text = f"{check_name(name)} (its lock)"
+    if len(text) <= NAME_MAX:
+        return text
+    return f"{digest(name.encode('utf-8', 'surrogatepass')).hex()} (its lock)"
+
+
+class Condition(Primitive, _core.Condition):
+    """A condition variable between processes, as ``multiprocessing.Condition``.
+
+    ``lock`` is a ``Lock`` or ``RLock`` of Latchwork's; None: an RLock of its own. ``name`` and
+    ``namespace`` as for ``Lock`` (its own RLock is then shared by that name as well; one that is
+    handed in must be the same everywhere); at the top level of a module it is one object in the
+    whole program; it may be pickled to
+    any process of the same user.
+
+    Promised: notifying never waits for the notified, and a dead one costs nothing; who waits is woken in
+    order; one that dies after it was chosen and before its ``wait()`` returned does not swallow the
+    notification: another one is woken. ``wait()`` comes back with the lock held, also by an exception.
+
+    Not promised: that ``wait()`` returns only when notified: it may wake up for nothing, so look at what
+    you wait for (``wait_for`` does).
+
+    Raises TypeError for any other lock, and what ``Lock`` does if it can't be made or found.
+    """
+
+    __slots__ = ("__weakref__",)
+    kind: ClassVar[str] = "Condition"
+
+    def __new__(
+        cls: type[Self],
+        lock: Lock | RLock | None = None,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+    ) -> Self:
+        return cls._made(sys._getframe(1), lock, name=name, namespace=namespace)
+
+    @classmethod
+    def _made(
+        cls: type[Self],
+        frame: FrameType,
+        lock: Lock | RLock | None = None,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+    ) -> Self:
+        if lock is None:
+            lock = RLock._made(frame, name=_name_of_lock(name), namespace=namespace)
+        return cls._sited(frame, (lock,), name, namespace)
+
+    def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        """Wait until ``predicate()`` is true, and return what it returned last.
+
+        ``timeout`` is in seconds, for the whole; None: for ever. The predicate is called with the lock
+        held.
+        """
+        result = predicate()
+        if result or timeout is None:
+            while not result:
+                self.wait()
+                result = predicate()
+            return result
+        end = time.monotonic() + timeout
+        while not result:
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            self.wait(left)
+            result = predicate()
+        return result
+
+    def _how_made(self) -> tuple[object, ...]:
+        return (self._lock,)
+
+    def __repr__(self) -> str:
+        what = f"Condition {self.name!r}" if self.name is not None else "Condition"
+        return f"<{what} {self._waiting()} waiting, {self._lock!r}>"
+
+
+_core.own_methods(Condition)

@@ -1,0 +1,45 @@
+"""RLock: a lock that the thread which has it may take again."""
+
+from typing import ClassVar
+
+from latchwork import _core
+from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._semlock import SemLock
+
+
+class RLock(Primitive, _core.RLock):
+    """A recursive lock between processes, as ``multiprocessing.RLock``, that outlives its owner's death.
+
+    ``name`` and ``namespace`` as for ``Lock``; at the top level of a module it is one object in the
+    whole program; it may be pickled to any process of the same user.
+
+    Promised: one thread of one process has it; that thread may acquire it again, and gives it back as
+    often. ``release()`` by any other is an AssertionError. When the owner's process dies, the next one
+    gets it at depth one, with ``abandoned`` true and a warning on the logger ``latchwork``.
+
+    Not promised: anything when a *thread* ends that still has it: as in multiprocessing, it stays taken
+    until its process ends. A forked child does not have what its parent has.
+
+    Raises what ``Lock`` does if it can't be made or found.
+    """
+
+    __slots__ = ("__weakref__",)
+    kind: ClassVar[str] = "RLock"
+
+    @property
+    def _semlock(self) -> SemLock:
+        return SemLock(is_mine=self._is_mine, count=self._count)
+
+    def _is_owned(self) -> bool:
+        return self._is_mine()
+
+    def _recursion_count(self) -> int:
+        return self._count()
+
+    def __repr__(self) -> str:
+        what = f"RLock {self.name!r}" if self.name is not None else "RLock"
+        pid = self._owner_pid()
+        return f"<{what} {'free' if pid is None else f'held by pid {pid}'}>"
+
+
+_core.own_methods(RLock)

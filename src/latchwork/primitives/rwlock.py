@@ -1,0 +1,40 @@
+"""RWLock: many readers, or one writer."""
+
+from typing import ClassVar
+
+from latchwork import _core
+from latchwork.primitives._primitive import Primitive
+
+
+class RWLock(Primitive, _core.RWLock):
+    """A readers-writer lock between processes; multiprocessing has none.
+
+    ``with rw.read():`` is had by many at a time, ``with rw.write():`` by one while nobody reads. ``name``
+    and ``namespace`` as for ``Lock``; at the top level of a module it is one object in the whole
+    program; it may be pickled to any process of the same user.
+
+    Promised: neither side starves: a reader waits for one write at most, a writer for those that came
+    before it and the reads between them. Owners are processes: any thread of it may release what
+    one of it has acquired. What a process holds when it dies, however it dies, is released; if it was
+    writing, ``abandoned`` is true until the next write is released, and a warning is logged on the logger
+    ``latchwork``.
+
+    Not promised: that it may be taken twice by one process: a second ``write()`` in a ``write()`` or
+    ``read()``, or a ``read()`` in a ``write()``, waits for ever, and a ``read()`` in a ``read()`` does
+    if a writer came in between. There is no upgrade from read to write.
+
+    Raises what ``Lock`` does if it can't be made or found.
+    """
+
+    __slots__ = ("__weakref__",)
+    kind: ClassVar[str] = "RWLock"
+
+    def __repr__(self) -> str:
+        what = f"RWLock {self.name!r}" if self.name is not None else "RWLock"
+        pid, readers = self._writer_pid(), self.readers
+        if pid is not None:
+            return f"<{what} written by pid {pid}>"
+        return f"<{what} {f'{readers} reading' if readers else 'free'}>"
+
+
+_core.own_methods(RWLock)
