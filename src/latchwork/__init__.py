@@ -43,6 +43,7 @@ from latchwork.primitives import (
     RWLock,
     Semaphore,
 )
+from latchwork.waiting import wait
 
 __version__ = "0.1.0"
 
@@ -118,6 +119,7 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "wait",
 ]
 
 

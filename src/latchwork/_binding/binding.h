@@ -43,7 +43,9 @@ PyObject *handle_new(PyTypeObject *type, PyObject *args, enum lw_kind kind);
 PyObject *handle_open(PyTypeObject *type, PyObject *arena, PyObject *first, PyObject *second,
                       const struct lw_made *made);
 void handle_dealloc(PyObject *self);
-extern PyMethodDef own_methods_definition;
+extern PyMethodDef own_methods_definition, wait_any_definition;
+/* Whether the object begins with a Handle. */
+bool is_handle(PyObject *object);
 PyObject *raise_gone(void);
 /* Makes a type and gives it to the module. To its methods and getset, which end with ROOM_FOR_…, it adds what
  * all handles have. */

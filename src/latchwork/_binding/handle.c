@@ -164,6 +164,12 @@ PyTypeObject *add_handle_type(PyObject *module, PyType_Spec *spec, PyMethodDef *
     return type;
 }
 
+bool is_handle(PyObject *object) {
+    for (int i = 0; i < TYPES_MAX && known[i].type; i++)
+        if (PyObject_TypeCheck(object, known[i].type)) return true;
+    return false;
+}
+
 /* A method found on the very type of an object is called on CPython's fastest path; one inherited from a
  * base is not (5 to 10 ns). So the public class gets descriptors of its own for the same functions. */
 static PyObject *own_methods(PyObject *module, PyObject *type) {

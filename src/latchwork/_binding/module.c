@@ -163,10 +163,14 @@ static int execute(PyObject *module) {
                                        add_latch, add_condition, add_barrier, add_rwlock};
     for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
         if (adds[i](module) < 0) return -1;
-    PyObject *function = PyCFunction_NewEx(&own_methods_definition, NULL, NULL);
-    int status = function ? PyModule_AddObjectRef(module, "own_methods", function) : -1;
-    Py_XDECREF(function);
-    return status;
+    PyMethodDef *const functions_elsewhere[] = {&own_methods_definition, &wait_any_definition};
+    for (size_t i = 0; i < sizeof functions_elsewhere / sizeof *functions_elsewhere; i++) {
+        PyObject *function = PyCFunction_NewEx(functions_elsewhere[i], NULL, NULL);
+        int status = function ? PyModule_AddObjectRef(module, functions_elsewhere[i]->ml_name, function) : -1;
+        Py_XDECREF(function);
+        if (status < 0) return -1;
+    }
+    return 0;
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)execute}, {0, NULL}};

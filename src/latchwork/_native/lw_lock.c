@@ -238,6 +238,21 @@ bool lw_lock_release_slow(struct lw_slot *slot, bool keep_abandoned) {
     }
 }
 
+bool lw_lock_listen(struct lw_arena *arena, struct lw_slot *slot, uint32_t *seq, uint32_t *owner) {
+    *seq = lw_load_acq(&slot->seq);
+    uint32_t word = lw_load_acq(&slot->word);
+    do {
+        *owner = owner_of(word);
+        if (*owner == 0 || !lw_member_alive(arena, *owner)) return false;
+    } while (!(word & LW_LOCK_WAITERS) && !lw_cas_acqrel(&slot->word, &word, word | LW_LOCK_WAITERS));
+    return true;
+}
+
+void lw_lock_unlisten(struct lw_slot *slot) {
+    struct lw_lock_wait as_if_woken = {.woken = true};
+    leave(slot, &as_if_woken, true);
+}
+
 uint32_t lw_lock_owner(const struct lw_arena *arena, const struct lw_slot *slot) {
     uint32_t owner = owner_of(lw_load_relaxed(&slot->word));
     return owner != 0 && lw_member_alive(arena, owner) ? owner : 0;

@@ -65,11 +65,15 @@ static uint32_t available(const struct lw_slot *slot, const struct tally *tally)
 
 uint32_t lw_permits_available(const struct lw_arena *arena, const struct lw_slot *slot) {
     struct tally tally = count_all(arena, slot);
-    return available(slot, &tally);
+    return tally.waiting ? 0 : available(slot, &tally);
+}
+
+uint32_t lw_permits_listen(struct lw_slot *slot) {
+    return atomic_fetch_or(&slot->bell, LW_PERMITS_LISTENERS) | LW_PERMITS_LISTENERS;
 }
 
 static void ring(struct lw_slot *slot) {
-    uint32_t bell = lw_load_acq(&slot->bell);
+    uint32_t bell = lw_load_seq(&slot->bell);
     while (bell & LW_PERMITS_LISTENERS) {
         if (!lw_cas_acqrel(&slot->bell, &bell, (bell & ~LW_PERMITS_LISTENERS) + (1u << LW_PERMITS_BELL_SHIFT))) continue;
         lw_futex_wake(&slot->bell, INT_MAX);
@@ -263,7 +267,7 @@ enum lw_permits_released lw_permits_release(struct lw_arena *arena, struct lw_sl
         released = LW_PERMITS_RELEASED;
     }
     if (released == LW_PERMITS_RELEASED) {
-        if (tally.waiting || lw_load_relaxed(&slot->bell) & LW_PERMITS_LISTENERS) settle(arena, slot, &settled);
+        if (tally.waiting || lw_load_seq(&slot->bell) & LW_PERMITS_LISTENERS) settle(arena, slot, &settled);
         if (tally.mine_cells > 1) merge(arena, slot);
     }
     lw_queue_leave(arena, slot, &settled, wait);

@@ -45,7 +45,10 @@ enum lw_permits_released { LW_PERMITS_RELEASED, LW_PERMITS_TOO_MANY, LW_PERMITS_
 /* Without `may_wait`: LW_PERMITS_BUSY if the guard can't be had at once. */
 enum lw_permits_released lw_permits_release(struct lw_arena *arena, struct lw_slot *slot, uint32_t count,
                                             bool may_wait, struct lw_queue_wait *wait);
-/* How many could be had at this moment. */
+/* For those that wait for one to be available and take nothing (lw_several.h): the bell rings when one is, to
+ * all that listen, once. The value to sleep on. */
+uint32_t lw_permits_listen(struct lw_slot *slot);
+/* How many could be had at this moment by one that comes now. */
 uint32_t lw_permits_available(const struct lw_arena *arena, const struct lw_slot *slot);
 
 #endif

@@ -73,8 +73,24 @@ static void let_readers_in(const struct lw_arena *arena, struct lw_slot *slot, s
     }
 }
 
+/* Cells of this process that its waits left behind: one is enough for its reads. (A reader that has found one
+ * of them finds by its compare-and-swap that it is gone.) */
+static void tidy(const struct lw_arena *arena, const struct lw_slot *slot) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    struct lw_cell *cell;
+    uint64_t empty = lw_cell_make(arena->self_id, LW_CELL_HELD, 0);
+    bool first = true;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (lw_cell_id(value) != arena->self_id || lw_cell_state(value) != LW_CELL_HELD) continue;
+        if (!first && value == empty) lw_cell_cas(cell, &value, 0);
+        first = false;
+    }
+}
+
 static void give(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled, bool write_ended) {
     write_ended |= bury(arena, slot, settled);
+    tidy(arena, slot);
     struct tally tally = count_all(arena, slot);
     if (tally.writing) return;
     if (tally.waiting_write == 0) {
@@ -136,14 +152,10 @@ bool lw_rwlock_release_read(struct lw_arena *arena, struct lw_slot *slot, struct
     bool released = hint && subtract(hint, arena->self_id, &left);
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
-    while (!released && (cell = lw_cells_next(arena, &walk))) {
-        if (!subtract(cell, arena->self_id, &left)) continue;
-        released = true;
-        /* One that was a waiter's: not needed any more. If it is taken up again this instant, it stays. */
-        uint64_t empty = lw_cell_make(arena->self_id, LW_CELL_HELD, 0);
-        if (left == 0 && cell != hint) lw_cell_cas(cell, &empty, 0);
-    }
-    LW_CRASH(rwlock_released); /* CRASH: a death that the waiters watch: they settle */
+    while (!released && (cell = lw_cells_next(arena, &walk)))
+        released = subtract(cell, arena->self_id, &left);
+    /* CRASH: the cell still says HELD 0: so the writer watches this one, and settles. */
+    LW_CRASH(rwlock_released);
     *settle_now = released && left == 0 && lw_load_seq(&slot->gate) != 0;
     return released && !*settle_now;
 }

@@ -5,7 +5,7 @@
  *   cell            | meaning                       | who changes it
  *   ----------------+-------------------------------+------------------------------------------------------
  *   HELD n          | the member holds n reads      | the member, without the guard, by compare-and-swap:
- *                   |                               | adds and takes
+ *                   | (0: it is about to, or has)   | adds and takes; under the guard: frees HELD 0
  *   WAITING t       | a thread waits to read        | settle: to CHOSEN; the thread: frees it, under the guard
  *   CHOSEN          | may read: counts as HELD 1    | the thread: to HELD 1, without the guard; or frees it
  *   WAITING_WRITE t | a thread waits to write       | settle: to WRITING 0; the thread: frees it, under the guard
@@ -20,7 +20,8 @@
  * A reader without the guard: adds 1 to its HELD, then looks at the gate; a writer: closes the gate, then
  * looks at HELD. Both sequentially consistent, so one of them sees the other. A reader that sees the gate
  * closed takes its 1 back and goes through the guard, where it settles: so a writer that saw that 1 is
- * not forgotten. The same for a release that finds the gate closed.
+ * not forgotten. The same for a release that finds the gate closed. One that dies in between is watched
+ * as all that have a HELD cell are, also HELD 0; new ones aren't made while a writer waits.
  *
  * Order: when a write ends, all readers that wait go in; when the last of them is out, the writer that came
  * first. So a reader waits for one write at most, a writer for those before it and the reads in between.
