@@ -36,8 +36,9 @@ def wait(primitives: Iterable[T], timeout: float | None = None) -> list[T]:
 
     Ready is an Event that is set, a Latch at zero, a Lock or RLock that could be acquired, a Semaphore or
     BoundedSemaphore with a permit to be had. Nothing is taken: another process may be quicker, so
-    acquire with ``block=False``. File descriptors, connections, sockets and the ``sentinel`` of a process may be in
-    the list as well, and are ready when they can be read, as for ``multiprocessing.connection.wait``.
+    acquire with ``block=False``. File descriptors, connections, sockets and the ``sentinel`` of a
+    process may be in the list as well, and are ready when they can be read, as for
+    ``multiprocessing.connection.wait``.
 
     ``timeout`` is in seconds; None: for ever; zero or less: only look. The list is empty when it ran out,
     and at once if there was nothing to wait for. Signal handlers run during the wait; an exception that
