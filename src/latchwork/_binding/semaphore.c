@@ -3,6 +3,11 @@
 #include "../_native/lw_permits.h"
 #include "binding.h"
 
+typedef struct {
+    Handle handle;
+    struct lw_cell *hint; /* owned: where this process's permits were counted last */
+} Semaphore;
+
 static PyObject *raise_too_many(void) {
     PyErr_SetString(PyExc_ValueError, "semaphore or lock released too many times");
     return NULL;
@@ -18,54 +23,64 @@ static PyObject *acquired(PyObject *self, const struct lw_queue_wait *wait) {
     Handle *handle = (Handle *)self;
     if (wait->dead && !tell(self, "returned", wait->dead, wait->count)) {
         PyThreadState *state = PyEval_SaveThread();
-        lw_permits_release(handle->arena, handle->slot, 1, true, NULL);
+        lw_permits_release(handle->arena, handle->slot, 1, NULL);
         PyEval_RestoreThread(state);
         return NULL;
     }
     Py_RETURN_TRUE;
 }
 
-static PyObject *permits_acquire(PyObject *self, int64_t deadline_ns) {
-    Handle *handle = (Handle *)self;
+static Py_NO_INLINE PyObject *permits_acquire_slow(PyObject *self, int64_t deadline_ns) {
+    Semaphore *semaphore = (Semaphore *)self;
+    struct lw_arena *arena = semaphore->handle.arena;
+    struct lw_slot *slot = semaphore->handle.slot;
     struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
-    if (!ensure_member(handle->arena)) return NULL;
-    enum lw_permits_tried tried = lw_permits_try(handle->arena, handle->slot, &wait);
-    if (tried == LW_PERMITS_GOT) return acquired(self, &wait);
-    if (tried == LW_PERMITS_NONE && deadline_ns == 0) Py_RETURN_FALSE;
+    if (!ensure_member(arena)) return NULL;
     for (;;) {
+        struct lw_cell *hint = NULL;
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_queued queued = lw_permits_acquire(handle->arena, handle->slot, &wait);
+        enum lw_queued queued = lw_permits_acquire(arena, slot, &wait, &hint);
         PyEval_RestoreThread(state);
+        if (hint) semaphore->hint = hint;
         if (queued == LW_QUEUE_GRANTED) return acquired(self, &wait);
         if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
         if (queued == LW_QUEUE_NO_ROOM) return raise_status(LW_NO_ROOM);
         if (PyErr_CheckSignals() < 0) {
             state = PyEval_SaveThread();
-            lw_permits_give_up(handle->arena, handle->slot, &wait);
+            lw_permits_give_up(arena, slot, &wait);
             PyEval_RestoreThread(state);
             return NULL;
         }
     }
 }
 
+static inline PyObject *permits_acquire(PyObject *self, int64_t deadline_ns) {
+    Semaphore *semaphore = (Semaphore *)self;
+    if (lw_permits_try(semaphore->handle.arena, semaphore->handle.slot, semaphore->hint)) Py_RETURN_TRUE;
+    return permits_acquire_slow(self, deadline_ns);
+}
+
 static PyObject *permits_release(PyObject *self, uint32_t count) {
-    Handle *handle = (Handle *)self;
+    Semaphore *semaphore = (Semaphore *)self;
+    struct lw_arena *arena = semaphore->handle.arena;
+    struct lw_slot *slot = semaphore->handle.slot;
     struct lw_queue_wait wait = {.dead = 0};
-    if (!ensure_member(handle->arena)) return NULL;
-    enum lw_permits_released released = lw_permits_release(handle->arena, handle->slot, count, false, &wait);
-    if (released == LW_PERMITS_BUSY) {
-        PyThreadState *state = PyEval_SaveThread();
-        released = lw_permits_release(handle->arena, handle->slot, count, true, &wait);
-        PyEval_RestoreThread(state);
-    }
+    bool settle = false, released = true;
+    if (arena->self_id && lw_permits_release_fast(arena, slot, semaphore->hint, count, &settle)) Py_RETURN_NONE;
+    if (!ensure_member(arena)) return NULL;
+    PyThreadState *state = PyEval_SaveThread();
+    if (settle)
+        lw_queue_settle(arena, slot, &lw_permits_queue, &wait);
+    else
+        released = lw_permits_release(arena, slot, count, &wait);
+    PyEval_RestoreThread(state);
     if (wait.dead && !tell(self, "returned", wait.dead, wait.count)) return NULL;
-    if (released == LW_PERMITS_TOO_MANY) return raise_too_many();
+    if (!released) return raise_too_many();
     Py_RETURN_NONE;
 }
 
 static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
     Handle *handle = (Handle *)self;
-    if (is_owned(handle)) return permits_acquire(self, deadline_ns);
     struct lw_semaphore_wait wait = {.deadline_ns = deadline_ns};
     for (;;) {
         enum lw_taken taken;
@@ -87,7 +102,8 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
 static inline PyObject *acquire(PyObject *self, int64_t deadline_ns) {
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    if (!is_owned(handle) && lw_semaphore_try(handle->slot)) Py_RETURN_TRUE;
+    if (is_owned(handle)) return permits_acquire(self, deadline_ns);
+    if (lw_semaphore_try(handle->slot)) Py_RETURN_TRUE;
     return acquire_slow(self, deadline_ns);
 }
 
@@ -203,6 +219,6 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-static PyType_Spec spec = {"latchwork._core.Semaphore", sizeof(Handle), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+static PyType_Spec spec = {"latchwork._core.Semaphore", sizeof(Semaphore), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 int add_semaphore(PyObject *module) { return add_handle_type(module, &spec, methods, getset) ? 0 : -1; }

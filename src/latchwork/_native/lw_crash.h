@@ -45,8 +45,10 @@
     X(semaphore_released)  \
     X(latch_marked)        \
     X(latch_opened)        \
+    X(permits_counted)     \
+    X(permits_queued)      \
     X(permits_granted)     \
-    X(permits_merging)     \
+    X(permits_released)    \
     X(condition_chosen)    \
     X(rwlock_left)         \
     X(rwlock_granted)      \
