@@ -45,7 +45,7 @@ from latchwork.primitives import (
 )
 from latchwork.waiting import wait
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 Array = _default.Array
 JoinableQueue = _default.JoinableQueue
