@@ -1,6 +1,7 @@
 """Files and directories: whatever is not certainly ours is refused, never crashed on."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import struct
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 import latchwork
-from latchwork import directory, program
+from latchwork import _core, directory, program
 from latchwork.errors import CorruptError, InvalidNameError, KindError, LatchworkError, VersionError
 
 
@@ -55,10 +56,10 @@ def test_a_name_of_another_kind_is_refused():
         (b"x", CorruptError),
         (b"#!/bin/sh\n" * 1000, CorruptError),
         (os.urandom(1 << 16), CorruptError),
-        (struct.pack("<QI", 0x4B5257484354414C, 77) + bytes(1 << 20), VersionError),
-        (struct.pack("<QI", 0x4B5257484354414C, 2), CorruptError),
-        (struct.pack("<QI", 0x4B5257484354414C, 2) + bytes(5000), CorruptError),
-        (struct.pack("<QI", 0x4B5257484354414C, 2) + bytes(4 << 20), VersionError),
+        (struct.pack("<QI", _core.MAGIC, 77) + bytes(1 << 20), VersionError),
+        (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION), CorruptError),
+        (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION) + bytes(5000), CorruptError),
+        (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION) + bytes(4 << 20), VersionError),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_as_it_is(here, content, error):
@@ -79,6 +80,34 @@ def test_a_truncated_arena_is_refused(here, run):
         os.truncate(path, length)
         with pytest.raises(LatchworkError):
             use("cut")
+
+
+def older(path):
+    """Make an arena look like one of an earlier version."""
+    with open(path, "r+b") as file:
+        file.seek(8)
+        file.write(struct.pack("<I", _core.LAYOUT_VERSION - 1))
+
+
+def test_an_arena_of_an_earlier_version_that_nobody_uses_is_replaced(run, arenas):
+    run("import latchwork; latchwork.Event(name='e', namespace='old').set()")
+    (path,) = arenas.rglob("namespace-old")
+    older(path)
+    assert (
+        run("import latchwork; print(latchwork.Event(name='e', namespace='old').is_set())")
+        == "False"
+    )
+
+
+def test_an_arena_of_an_earlier_version_that_somebody_uses_is_refused(run, arenas):
+    run("import latchwork; latchwork.Event(name='e', namespace='old').set()")
+    (path,) = arenas.rglob("namespace-old")
+    older(path)
+    with open(path) as user:
+        fcntl.flock(user, fcntl.LOCK_SH)
+        done = run("import latchwork; latchwork.Event(name='e', namespace='old')", check=False)
+    assert "VersionError" in done.stderr
+    assert path.exists()
 
 
 def test_an_arena_of_another_layout_is_refused(here, run):

@@ -6,6 +6,9 @@ from typing import Self, TypeVar, final
 
 from typing_extensions import disjoint_base
 
+MAGIC: int
+LAYOUT_VERSION: int
+
 _T = TypeVar("_T", bound=type)
 
 def own_methods(type: _T, /) -> _T: ...

@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import stat
+import struct
 import tempfile
 from collections.abc import Iterator
 
@@ -120,6 +121,18 @@ def map_file(path: str, fd: int) -> "_core.Arena":
         raise
 
 
+def _outdated(fd: int) -> bool:
+    """Whether it is an arena of an earlier version that nobody uses any more."""
+    magic, version = struct.unpack("<QI", os.pread(fd, 12, 0).ljust(12, b"\0"))
+    if magic != _core.MAGIC or not 0 < version < _core.LAYOUT_VERSION:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def open_path(path: str) -> "_core.Arena | None":
     """Open an existing arena, with the shared lock on it; None if there is none."""
     while True:
@@ -129,7 +142,9 @@ def open_path(path: str) -> "_core.Arena | None":
             return None
         fcntl.flock(fd, fcntl.LOCK_SH)
         if _still_named(path, fd):
-            return map_file(path, fd)
+            if not _outdated(fd):
+                return map_file(path, fd)
+            os.unlink(path)
         os.close(fd)
 
 
