@@ -11,6 +11,13 @@ typedef struct {
 
 static Handle *lock_of(PyObject *self) { return (Handle *)((Condition *)self)->lock; }
 
+/* Only one that was made by hand, by none of Latchwork's ways, has none. */
+static bool has_lock(PyObject *self) {
+    if (((Condition *)self)->lock) return true;
+    PyErr_SetString(PyExc_ValueError, "this condition has no lock");
+    return false;
+}
+
 static bool owns_lock(PyObject *self) {
     Handle *lock = lock_of(self);
     uint32_t member = lock->arena->self_id;
@@ -94,7 +101,7 @@ static PyObject *wait_for_it(PyObject *self, int64_t deadline_ns) {
 static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     int64_t deadline_ns;
     PyObject *timeout = parse_one(args, count, names, "wait", "timeout", Py_None);
-    if (!timeout || !deadline_of(timeout, &deadline_ns)) return NULL;
+    if (!timeout || !deadline_of(timeout, &deadline_ns) || !has_lock(self)) return NULL;
     if (handle_is_gone((Handle *)self) || handle_is_gone(lock_of(self))) return raise_gone();
     if (!owns_lock(self)) {
         PyErr_SetString(PyExc_AssertionError, "must acquire() condition before using wait()");
@@ -106,6 +113,7 @@ static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_
 
 static PyObject *notify(PyObject *self, uint32_t count) {
     Handle *handle = (Handle *)self;
+    if (!has_lock(self)) return NULL;
     if (handle_is_gone(handle) || handle_is_gone(lock_of(self))) return raise_gone();
     if (!owns_lock(self)) {
         PyErr_SetString(PyExc_AssertionError, "lock is not owned");
@@ -133,11 +141,13 @@ static PyObject *condition_notify_all(PyObject *self, PyObject *unused) {
 
 static PyObject *condition_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Condition *condition = (Condition *)self;
+    if (!has_lock(self)) return NULL;
     return (condition->recursive ? rlock_acquire : lock_acquire)(condition->lock, args, count, names);
 }
 
 static PyObject *condition_release(PyObject *self, PyObject *unused) {
     Condition *condition = (Condition *)self;
+    if (!has_lock(self)) return NULL;
     return (condition->recursive ? rlock_release : lock_release)(condition->lock, unused);
 }
 
@@ -153,6 +163,7 @@ static PyObject *condition_exit(PyObject *self, PyObject *const *args, Py_ssize_
 
 static PyObject *condition_is_owned(PyObject *self, PyObject *unused) {
     (void)unused;
+    if (!has_lock(self)) return NULL;
     return PyBool_FromLong(owns_lock(self));
 }
 
@@ -166,26 +177,42 @@ static PyObject *condition_waiting(PyObject *self, PyObject *unused) {
 static PyObject *get_lock(PyObject *self, void *unused) {
     (void)unused;
     PyObject *lock = ((Condition *)self)->lock;
+    if (!has_lock(self)) return NULL;
     Py_INCREF(lock);
     return lock;
 }
 
-/* (arena, first, second, lock) */
-static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    (void)kwargs;
-    PyObject *arena, *first, *second, *lock;
-    if (!PyArg_ParseTuple(args, "O!OOO", arena_type, &arena, &first, &second, &lock)) return NULL;
-    bool recursive = PyObject_TypeCheck(lock, rlock_type);
-    if (!recursive && !PyObject_TypeCheck(lock, lock_type)) {
-        PyErr_Format(PyExc_TypeError, "lock must be a Lock or RLock of Latchwork, or None, not %R", (PyObject *)Py_TYPE(lock));
-        return NULL;
-    }
-    Condition *self = (Condition *)handle_open(type, arena, first, second, &(struct lw_made){.kind = LW_KIND_CONDITION});
-    if (!self) return NULL;
+static bool is_lock(PyObject *lock) {
+    if (PyObject_TypeCheck(lock, rlock_type) || PyObject_TypeCheck(lock, lock_type)) return true;
+    PyErr_Format(PyExc_TypeError, "lock must be a Lock or RLock of Latchwork, or None, not %R", (PyObject *)Py_TYPE(lock));
+    return false;
+}
+
+static void use_lock(Condition *self, PyObject *lock) {
     Py_INCREF(lock);
     self->lock = lock;
-    self->recursive = recursive;
-    return (PyObject *)self;
+    self->recursive = PyObject_TypeCheck(lock, rlock_type);
+}
+
+static PyObject *condition_use(PyObject *self, PyObject *lock) {
+    if (((Condition *)self)->lock) {
+        PyErr_SetString(PyExc_ValueError, "this condition has its lock already");
+        return NULL;
+    }
+    if (!is_lock(lock)) return NULL;
+    use_lock((Condition *)self, lock);
+    Py_RETURN_NONE;
+}
+
+/* (arena, first, second, lock); without a lock it is given one by _use, before anything else. */
+static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    (void)kwargs;
+    PyObject *arena, *first = Py_None, *second = Py_None, *lock = NULL;
+    if (!PyArg_ParseTuple(args, "O!|OOO", arena_type, &arena, &first, &second, &lock)) return NULL;
+    if (lock && !is_lock(lock)) return NULL;
+    PyObject *self = handle_open(type, arena, first, second, &(struct lw_made){.kind = LW_KIND_CONDITION});
+    if (self && lock) use_lock((Condition *)self, lock);
+    return self;
 }
 
 static void condition_dealloc(PyObject *self) {
@@ -214,6 +241,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
     {"_is_owned", condition_is_owned, METH_NOARGS,
      PyDoc_STR("_is_owned($self, /)\n--\n\nWhether its lock is this process's (an RLock: this thread's).")},
+    {"_use", condition_use, METH_O, PyDoc_STR("_use($self, lock, /)\n--\n\nGive it the lock that it was made without.")},
     {"_waiting", condition_waiting, METH_NOARGS, PyDoc_STR("_waiting($self, /)\n--\n\nHow many wait.")},
     ROOM_FOR_METHODS,
 };
@@ -226,7 +254,7 @@ static PyGetSetDef getset[] = {
 static PyType_Slot slots[] = {
     {Py_tp_new, (void *)condition_new}, {Py_tp_dealloc, (void *)condition_dealloc}, {Py_tp_methods, methods},
     {Py_tp_getset, getset},
-    {Py_tp_doc, "Condition(arena, first, second, lock, /)\n--\n\nThe hot half of latchwork.Condition."}, {0, NULL},
+    {Py_tp_doc, "Condition(arena, first=..., second=..., lock=..., /)\n--\n\nThe hot half of latchwork.Condition."}, {0, NULL},
 };
 
 static PyType_Spec spec = {"latchwork._core.Condition", sizeof(Condition), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};

@@ -38,7 +38,7 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns, 
     struct lw_slot *slot = rwlock->handle.slot;
     struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
     if (!ensure_member(arena)) return NULL;
-    if (write && lw_rwlock_write_fast(arena, slot)) Py_RETURN_TRUE;
+    if (write && lw_rwlock_write_fast(arena, slot, &wait)) return acquired(self, wait.dead, write);
     for (;;) {
         struct lw_cell *hint = NULL;
         PyThreadState *state = PyEval_SaveThread();

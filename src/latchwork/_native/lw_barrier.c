@@ -5,7 +5,7 @@
 #include "lw_crash.h"
 #include "lw_member.h"
 
-static uint32_t number_of(uint32_t round) { return round >> LW_BARRIER_NUMBER_SHIFT & LW_CELL_VALUE_MAX; }
+static uint32_t number_of(uint32_t round) { return round >> LW_BARRIER_NUMBER_SHIFT; }
 
 /* Waits, or runs the action, in a round. */
 static bool is_in(uint64_t cell) {
@@ -27,15 +27,18 @@ static void tell_outcome(const struct lw_arena *arena, struct lw_slot *slot) {
 }
 
 static void end_round(const struct lw_arena *arena, struct lw_slot *slot, uint32_t outcome) {
-    uint32_t round = lw_load_relaxed(&slot->round);
-    lw_store_rel(&slot->round, ((round >> LW_BARRIER_NUMBER_SHIFT) + 1) << LW_BARRIER_NUMBER_SHIFT | outcome);
+    uint32_t round = lw_load_relaxed(&slot->round), next = (number_of(round) + 1) << LW_BARRIER_NUMBER_SHIFT;
+    while (!lw_cas_acqrel(&slot->round, &round, next | outcome)) {
+    }
     LW_CRASH(barrier_ended); /* CRASH: the same */
     tell_outcome(arena, slot);
 }
 
 struct tally {
-    uint32_t in;
-    uint32_t dead;
+    uint32_t in; /* the dead among them, too */
+    uint32_t buried;
+    uint32_t dead; /* one of these */
+    bool running;
 };
 
 static struct tally count_all(const struct lw_arena *arena, const struct lw_slot *slot) {
@@ -47,7 +50,10 @@ static struct tally count_all(const struct lw_arena *arena, const struct lw_slot
         uint64_t value = lw_cell_load(cell);
         if (!is_in(value) || lw_cell_value(value) != number) continue;
         tally.in++;
-        if (!lw_member_alive(arena, lw_cell_id(value))) tally.dead = lw_cell_id(value);
+        if (lw_cell_state(value) == LW_CELL_RUNNING) tally.running = true;
+        if (lw_member_alive(arena, lw_cell_id(value))) continue;
+        tally.buried++;
+        tally.dead = lw_cell_id(value);
     }
     return tally;
 }
@@ -82,14 +88,26 @@ static void leave(struct lw_arena *arena, struct lw_slot *slot, bool wake) {
     lw_futex_wake(&slot->round, INT_MAX);
 }
 
+/* One of the others is to watch this one. */
+static void call_a_watcher(struct lw_slot *slot) {
+    uint32_t round = lw_load_relaxed(&slot->round), called;
+    do {
+        called = (round & ~LW_BARRIER_CALLS) | ((round + LW_BARRIER_CALL) & LW_BARRIER_CALLS);
+    } while (!lw_cas_acqrel(&slot->round, &round, called));
+    lw_futex_wake(&slot->round, 1);
+}
+
 static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool action) {
     bool wake = enter(arena, slot, &wait->dead);
     enum lw_barred barred = LW_BARRIER_SIGNAL;
+    struct tally tally = count_all(arena, slot);
     wait->round = lw_load_relaxed(&slot->round);
-    wait->index = count_all(arena, slot).in;
+    wait->index = tally.in;
     bool last = wait->index + 1 >= lw_load_relaxed(&slot->limit);
     if (wait->round & LW_BARRIER_BROKEN) {
         barred = LW_BARRIER_IS_BROKEN;
+    } else if (tally.running) {
+        barred = LW_BARRIER_SIGNAL; /* too late for this round: until its action has run */
     } else if (last && !action) {
         end_round(arena, slot, 0);
         wake = wait->index > 0;
@@ -102,7 +120,7 @@ static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struc
         if (wait->cell && last) barred = LW_BARRIER_RUN;
     }
     leave(arena, slot, wake);
-    if (barred == LW_BARRIER_RUN) lw_futex_wake(&slot->round, 1); /* to watch this one */
+    if (barred == LW_BARRIER_RUN) call_a_watcher(slot);
     return barred;
 }
 
@@ -131,23 +149,34 @@ static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct
 static enum lw_barred timed_out(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
     bool wake = enter(arena, slot, &wait->dead);
     enum lw_barred barred = LW_BARRIER_IS_BROKEN;
-    if (is_in(lw_cell_load(wait->cell))) {
+    bool over = number_of(lw_load_relaxed(&slot->round)) != number_of(wait->round);
+    if (wait->cell ? is_in(lw_cell_load(wait->cell)) : !over) {
         end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
         wake = true;
         barred = LW_BARRIER_TIMEOUT;
     }
     leave(arena, slot, wake);
-    return passed(wait) ? LW_BARRIER_PASSED : barred;
+    return wait->cell && passed(wait) ? LW_BARRIER_PASSED : barred;
+}
+
+/* One that came in time has its cell to tell; one that came too late waits for the end of the round. */
+static bool is_over(const struct lw_slot *slot, const struct lw_barrier_wait *wait) {
+    if (wait->cell) return !is_in(lw_cell_load(wait->cell));
+    return number_of(lw_load_acq(&slot->round)) != number_of(wait->round);
 }
 
 static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
     struct lw_watch watch;
-    for (;;) {
-        if (!is_in(lw_cell_load(wait->cell))) return passed(wait) ? LW_BARRIER_PASSED : LW_BARRIER_IS_BROKEN;
+    while (!is_over(slot, wait)) {
         int64_t now = lw_now_ns();
         if (now >= wait->deadline_ns) return timed_out(arena, slot, wait);
-        lw_watch_begin(&watch, &slot->round, wait->round);
-        watch_all(arena, slot, &watch, wait->round);
+        uint32_t round = lw_load_acq(&slot->round);
+        if (number_of(round) != number_of(wait->round)) {
+            settle_now(arena, slot, wait); /* the round's last one is still telling */
+            continue;
+        }
+        lw_watch_begin(&watch, &slot->round, round);
+        watch_all(arena, slot, &watch, round);
         if (watch.dead) {
             settle_now(arena, slot, wait);
             continue;
@@ -160,8 +189,6 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
         switch (lw_watch_sleep(arena, &watch, wake_ns)) {
         case LW_SLEPT_WOKEN:
         case LW_SLEPT_CHANGED:
-            /* The round's last one may still be telling: it will not be long. */
-            if (lw_load_acq(&slot->round) != wait->round && is_in(lw_cell_load(wait->cell))) settle_now(arena, slot, wait);
             break;
         case LW_SLEPT_DEATH:
             settle_now(arena, slot, wait);
@@ -170,7 +197,7 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
             if (wake_ns == wait->deadline_ns) break;
             if (!wait->watched) {
                 wait->watched = true;
-                lw_futex_wake(&slot->round, 1);
+                call_a_watcher(slot);
                 break;
             }
             wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
@@ -182,6 +209,8 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
             return LW_BARRIER_SIGNAL;
         }
     }
+    if (!wait->cell) return LW_BARRIER_SIGNAL; /* and comes again, for the next round */
+    return passed(wait) ? LW_BARRIER_PASSED : LW_BARRIER_IS_BROKEN;
 }
 
 enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
@@ -205,10 +234,10 @@ bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barr
 
 void lw_barrier_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
     if (!wait->cell) return;
-    bool wake = enter(arena, slot, &wait->dead);
+    enter(arena, slot, &wait->dead);
     lw_cell_store(wait->cell, 0);
     wait->cell = NULL;
-    leave(arena, slot, wake);
+    leave(arena, slot, true); /* it may have been the only one to watch one of the others */
 }
 
 void lw_barrier_abort(struct lw_arena *arena, struct lw_slot *slot) {
@@ -229,13 +258,14 @@ void lw_barrier_reset(struct lw_arena *arena, struct lw_slot *slot) {
         end_round(arena, slot, LW_BARRIER_FAILED);
         wake = true;
     } else if (round & LW_BARRIER_BROKEN) {
-        lw_store_rel(&slot->round, round & ~LW_BARRIER_BROKEN);
+        atomic_fetch_and(&slot->round, ~LW_BARRIER_BROKEN);
     }
     leave(arena, slot, wake);
 }
 
 uint32_t lw_barrier_waiting(const struct lw_arena *arena, const struct lw_slot *slot) {
-    return count_all(arena, slot).in;
+    struct tally tally = count_all(arena, slot);
+    return tally.in - tally.buried;
 }
 
 bool lw_barrier_is_broken(const struct lw_arena *arena, const struct lw_slot *slot) {

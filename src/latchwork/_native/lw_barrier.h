@@ -2,16 +2,19 @@
  *
  * Made of a guard, cells, and the round that all sleep on. `limit`: the parties.
  *
- *   round: number << 2 | FAILED << 1 | BROKEN
+ *   round: number << 8 | calls << 2 | FAILED << 1 | BROKEN
  *     number: of the round that is gathering. FAILED: how the round before it ended. BROKEN: nobody gets
- *     in before a reset. Changed under the guard only, and always together with the number, so whoever
- *     sleeps in a round sleeps on one value. (But a reset with nobody in it only clears BROKEN.)
+ *     in before a reset. Changed under the guard only, and always together with the number. (But a
+ *     reset with nobody in it only clears BROKEN.)
+ *     calls: raised, without the guard, by one that wants to be watched, before it wakes one of the
+ *     others: so that one which is just about to sleep looks again.
  *
  *   cell      | meaning                                    | who changes it
  *   ----------+--------------------------------------------+------------------------------------------------
  *   WAITING r | a thread waits in round r                  | who ends the round: to CHOSEN or BROKEN; the
  *             |                                            | thread, if it is interrupted: frees it
  *   RUNNING r | the thread that came last runs the action  | the same
+ *             | (who comes meanwhile waits for its end)    |
  *   CHOSEN    | its round is complete                      | the thread: frees it, without the guard
  *   BROKEN    | its round failed                           | the thread: frees it, without the guard
  *
@@ -33,7 +36,9 @@
 
 #define LW_BARRIER_BROKEN 1u
 #define LW_BARRIER_FAILED 2u
-#define LW_BARRIER_NUMBER_SHIFT 2
+#define LW_BARRIER_CALL 4u
+#define LW_BARRIER_CALLS 0xfcu
+#define LW_BARRIER_NUMBER_SHIFT 8
 #define LW_BARRIER_PATIENCE_NS 1000000
 #define LW_BARRIER_PARTIES_MAX 0x7fffffffu
 

@@ -41,9 +41,9 @@ uint32_t lw_cells_ticket(const struct lw_arena *arena, const struct lw_slot *slo
     uint32_t next = 0;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
-        if (lw_cell_is_waiting(value) && lw_cell_value(value) >= next) next = lw_cell_value(value) + 1;
+        if (lw_cell_is_waiting(value) && lw_cell_value(value) >= next) next = (lw_cell_value(value) | 1) + 1;
     }
-    /* Tickets begin anew whenever nobody waits; 2^29 in one busy spell would only cost the order. */
+    /* Tickets begin anew whenever nobody waits; 2^28 in one busy spell would only cost the order. */
     return next & LW_CELL_VALUE_MAX;
 }
 

@@ -57,6 +57,10 @@ static inline uint64_t lw_cell_load(const struct lw_cell *cell) {
 static inline void lw_cell_store(struct lw_cell *cell, uint64_t value) {
     atomic_store_explicit(&cell->both, value, memory_order_seq_cst);
 }
+/* Under the guard: whoever sleeps on it, or is just about to, looks around again. Tickets are even. */
+static inline void lw_cell_nudge(struct lw_cell *cell) {
+    lw_cell_store(cell, lw_cell_load(cell) ^ (uint64_t)1 << (32 + LW_CELL_VALUE_SHIFT));
+}
 static inline bool lw_cell_cas(struct lw_cell *cell, uint64_t *expected, uint64_t desired) {
     return atomic_compare_exchange_strong_explicit(&cell->both, expected, desired, memory_order_seq_cst,
                                                    memory_order_seq_cst);

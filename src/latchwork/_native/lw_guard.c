@@ -1,6 +1,15 @@
 #include "lw_guard.h"
 
+#include <limits.h>
+
 #include "lw_crash.h"
+
+static void wake_all(const struct lw_arena *arena, const struct lw_slot *slot) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk)))
+        if (lw_cell_load(cell) != 0) lw_futex_wake(&cell->word, INT_MAX);
+}
 
 bool lw_guard_try(struct lw_arena *arena, struct lw_slot *slot, bool *settle) {
     *settle = false;
@@ -8,6 +17,7 @@ bool lw_guard_try(struct lw_arena *arena, struct lw_slot *slot, bool *settle) {
     struct lw_lock_wait once = {.deadline_ns = 0};
     enum lw_acquired acquired = lw_lock_acquire_slow(arena, slot, &once);
     *settle = acquired == LW_ABANDONED;
+    if (*settle) wake_all(arena, slot);
     return acquired == LW_ACQUIRED || acquired == LW_ABANDONED;
 }
 
@@ -21,6 +31,7 @@ void lw_guard_enter(struct lw_arena *arena, struct lw_slot *slot, bool *settle) 
         acquired = lw_lock_acquire_slow(arena, slot, &wait);
     } while (acquired == LW_SIGNAL);
     *settle = acquired == LW_ABANDONED;
+    if (*settle) wake_all(arena, slot);
 }
 
 void lw_guard_leave(struct lw_arena *arena, struct lw_slot *slot) {

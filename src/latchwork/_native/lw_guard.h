@@ -1,7 +1,8 @@
 /* The guard of a primitive that is more than one word: a Lock (lw_lock.h) in its first four words, held for
  * some tens of nanoseconds while cells are changed, never while anything of Python runs or anybody waits.
  *
- * Who gets it from a dead owner settles before anything else: see each primitive's lw_…_settle. */
+ * Who gets it from a dead owner settles before anything else: see each primitive's settle. All that sleep on
+ * cells are woken then, as the dead one may have granted what it had not told yet. */
 #ifndef LW_GUARD_H
 #define LW_GUARD_H
 

@@ -204,6 +204,8 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
             break;
         case LW_SLEPT_DEATH:
             lw_member_tell(arena, owner_of(word));
+            /* It released, and died: both may have woken this thread, and only one is told. */
+            if (lw_load_relaxed(&slot->seq) != seq) wait->woken = true;
             break;
         case LW_SLEPT_CHANGED:
             break;

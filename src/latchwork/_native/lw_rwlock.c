@@ -61,16 +61,26 @@ static bool bury(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled
     return wrote;
 }
 
-static void let_readers_in(const struct lw_arena *arena, struct lw_slot *slot, struct lw_wakes *wakes) {
+static void look_again(struct lw_cell *cell, struct lw_wakes *wakes) {
+    lw_cell_nudge(cell); /* the wake alone would be lost on one that has looked and does not sleep yet */
+    lw_wakes_add(wakes, cell);
+}
+
+/* Those that came before that ticket; whether there were any. */
+static bool let_readers_in(const struct lw_arena *arena, struct lw_slot *slot, uint32_t before,
+                           struct lw_wakes *wakes) {
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
+    bool any = false;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
-        if (lw_cell_state(value) != LW_CELL_WAITING) continue;
+        if (lw_cell_state(value) != LW_CELL_WAITING || lw_cell_value(value) >= before) continue;
         lw_cell_store(cell, lw_cell_make(lw_cell_id(value), LW_CELL_CHOSEN, 0));
         LW_CRASH(rwlock_granted); /* CRASH: granted, nobody woken: it finds it at its next re-check */
         lw_wakes_add(wakes, cell);
+        any = true;
     }
+    return any;
 }
 
 /* Cells of this process that its waits left behind: one is enough for its reads. (A reader that has found one
@@ -94,16 +104,18 @@ static void give(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled
     struct tally tally = count_all(arena, slot);
     if (tally.writing) return;
     if (tally.waiting_write == 0) {
-        let_readers_in(arena, slot, &settled->wakes);
+        let_readers_in(arena, slot, UINT32_MAX, &settled->wakes);
         lw_store_seq(&slot->gate, 0);
         return;
     }
     lw_store_seq(&slot->gate, 1);
     struct lw_cell *writer = lw_cells_oldest(arena, slot, LW_CELL_WAITING_WRITE);
     if (!writer) return; /* died since: who was told of that settles next */
-    if (write_ended && tally.waiting) {
-        let_readers_in(arena, slot, &settled->wakes);
-        lw_wakes_add(&settled->wakes, writer); /* to watch them */
+    /* Without an end of a write: those that waited for a writer which has given up or died. No younger one may
+     * get ahead of them, as they do not watch it. */
+    uint32_t before = write_ended ? UINT32_MAX : lw_cell_value(lw_cell_load(writer));
+    if (let_readers_in(arena, slot, before, &settled->wakes)) {
+        if (write_ended) look_again(writer, &settled->wakes); /* to watch them */
         return;
     }
     LW_CRASH(rwlock_closed); /* CRASH: the next one settles; those that find the gate closed do */
@@ -166,7 +178,9 @@ static struct lw_cell *own_cell(struct lw_arena *arena, struct lw_slot *slot) {
     struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
-        if (lw_cell_id(value) == arena->self_id && lw_cell_state(value) == LW_CELL_HELD) return cell;
+        if (lw_cell_id(value) == arena->self_id && lw_cell_state(value) == LW_CELL_HELD &&
+            lw_cell_value(value) < LW_CELL_VALUE_MAX)
+            return cell;
     }
     return lw_cells_claim(arena, slot, lw_cell_make(arena->self_id, LW_CELL_HELD, 0), true);
 }
@@ -188,8 +202,11 @@ static enum lw_queued join_read(struct lw_arena *arena, struct lw_slot *slot, st
     struct tally tally = count_all(arena, slot);
     enum lw_queued queued = LW_QUEUE_TIMEOUT;
     if (!tally.writing && !tally.waiting_write) {
-        struct lw_cell *cell = own_cell(arena, slot);
-        queued = cell && add(cell, arena->self_id) ? LW_QUEUE_GRANTED : LW_QUEUE_NO_ROOM;
+        struct lw_cell *cell;
+        /* Another thread of this process may free it this instant: lw_rwlock_release_read. */
+        do cell = own_cell(arena, slot);
+        while (cell && !add(cell, arena->self_id));
+        queued = cell ? LW_QUEUE_GRANTED : LW_QUEUE_NO_ROOM;
         *hint = cell;
     } else if (wait->deadline_ns != 0) {
         queued = enqueue(arena, slot, wait, LW_CELL_WAITING);
@@ -222,7 +239,7 @@ static enum lw_queued join_write(struct lw_arena *arena, struct lw_slot *slot, s
     return queued;
 }
 
-bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot) {
+bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
     struct lw_settled settled = {.dead = 0};
     bool unsettled, got = false;
     if (!lw_guard_try(arena, slot, &unsettled)) return false;
@@ -234,13 +251,19 @@ bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot) {
               lw_cells_claim(arena, slot, lw_cell_make(arena->self_id, LW_CELL_WRITING, 1), false);
         if (!got) settle(arena, slot, &settled);
     }
-    lw_queue_leave(arena, slot, &settled, NULL);
+    lw_queue_leave(arena, slot, &settled, wait);
     return got;
 }
 
 static enum lw_cell_state granted_state(const struct lw_queue_wait *wait, bool write) {
     enum lw_cell_state state = lw_cell_state(lw_cell_load(wait->cell));
     return state == (write ? LW_CELL_WRITING : LW_CELL_CHOSEN) ? state : LW_CELL_FREE;
+}
+
+/* A writer that leaves may have been the only one to watch younger readers that were let in before it. */
+static void pass_the_watch_on(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled) {
+    struct lw_cell *next = lw_cells_oldest(arena, slot, LW_CELL_WAITING_WRITE);
+    if (next) look_again(next, &settled->wakes);
 }
 
 /* Leaves the queue; true if it was granted meanwhile, which with `keep` it then has. */
@@ -254,6 +277,7 @@ static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_
     lw_cell_store(wait->cell, granted && keep ? kept : 0);
     wait->cell = NULL;
     give(arena, slot, &settled, granted && !keep && write);
+    if (write && !granted) pass_the_watch_on(arena, slot, &settled);
     lw_queue_leave(arena, slot, &settled, wait);
     return granted;
 }

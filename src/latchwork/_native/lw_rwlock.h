@@ -24,11 +24,11 @@
  * as all that have a HELD cell are, also HELD 0; new ones aren't made while a writer waits.
  *
  * Order: when a write ends, all readers that wait go in; when the last of them is out, the writer that came
- * first. So a reader waits for one write at most, a writer for those before it and the reads in between.
+ * first, but after the readers that came before it (whom a writer that gave up or died kept waiting). So a reader waits for one write at most, a writer for those before it and the reads in between.
  *
  * What a death leaves: cells of a dead member, that hold nothing any more. `left`: the writer that died
  * while it wrote, until the next write ends. Those that wait watch all that hold and all that came before
- * them; a writer before which younger readers go in is woken to watch these.
+ * them; a writer before which younger readers go in is woken to watch these, and if it gives up, the next one.
  *
  * Modelled in models/rwlock.pml. */
 #ifndef LW_RWLOCK_H
@@ -44,7 +44,7 @@ bool lw_rwlock_read_fast(struct lw_arena *arena, struct lw_slot *slot, struct lw
  * without: this process holds no read. */
 bool lw_rwlock_release_read(struct lw_arena *arena, struct lw_slot *slot, struct lw_cell *hint, bool *settle);
 /* With the guard taken at once and without growing: for those who hold the GIL. */
-bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot);
+bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
 
 /* May wait. LW_QUEUE_SIGNAL: let the signal handlers run, then call again, or lw_rwlock_give_up. After a read
  * was granted, *hint is where it is counted. */

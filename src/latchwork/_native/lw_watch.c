@@ -35,9 +35,15 @@ enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch, int
         return lw_futex_wait(word, (uint32_t)watch->entries[0].value, deadline_ns);
     }
     enum lw_slept slept = lw_futex_wait_many(watch->entries, watch->count, deadline_ns, &which);
-    if (slept != LW_SLEPT_WOKEN || watch->entries[which].address == watch->entries[0].address) return slept;
-    lw_member_tell(arena, watch->ids[which]);
-    return LW_SLEPT_DEATH;
+    if (slept != LW_SLEPT_WOKEN) return slept;
+    /* Several words may have been woken and only one of them is named, but each of the dead woke one sleeper
+     * only, which may have been this one: so it looks at all. */
+    for (unsigned i = 1; i < watch->count; i++) {
+        if (lw_member_alive(arena, watch->ids[i])) continue;
+        lw_member_tell(arena, watch->ids[i]);
+        slept = LW_SLEPT_DEATH;
+    }
+    return slept;
 }
 
 void lw_watch_recheck(struct lw_arena *arena, const struct lw_watch *watch) {

@@ -4,25 +4,15 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from latchwork import _core
-from latchwork.primitives._primitive import NAME_MAX, Primitive, check_name, digest
+from latchwork.primitives._primitive import Primitive
 from latchwork.primitives.lock import Lock
 from latchwork.primitives.rlock import RLock
 
 Self = TypeVar("Self", bound="Condition")
 T = TypeVar("T")
-
-
-def _name_of_lock(name: str | None) -> str | None:
-    """What the RLock of a named Condition is called."""
-    if name is None:
-        return None
-    text = f"{check_name(name)} (its lock)"
-    if len(text) <= NAME_MAX:
-        return text
-    return f"{digest(name.encode('utf-8', 'surrogatepass')).hex()} (its lock)"
 
 
 class Condition(Primitive, _core.Condition):
@@ -65,9 +55,27 @@ class Condition(Primitive, _core.Condition):
         name: str | None = None,
         namespace: str | None = None,
     ) -> Self:
+        if name is None and lock is None:
+            lock = RLock._made(frame)
+        self = cls._sited(frame, () if lock is None else (lock,), name, namespace)
         if lock is None:
-            lock = RLock._made(frame, name=_name_of_lock(name), namespace=namespace)
-        return cls._sited(frame, (lock,), name, namespace)
+            self._use(RLock(name=self._name_of_lock(), namespace=namespace))
+        return self
+
+    def _name_of_lock(self) -> str:
+        """What the RLock of this named one is called: so that none made later by that name has it."""
+        index, generation = self._pickling()
+        return f"(the lock of condition {index}.{generation})"
+
+    def unlink(self) -> None:
+        """Take its name away: the next one to ask for that name gets a new one, with a new lock.
+
+        Those who have this one keep it, and its lock. ValueError if it has no name (any more).
+        """
+        super().unlink()
+        lock: Any = self._lock
+        if lock.name == self._name_of_lock():
+            lock.unlink()
 
     def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait until ``predicate()`` is true, and return what it returned last.
