@@ -66,14 +66,14 @@ def environment(version: str, python: str) -> Path | None:
         return None
     inside = place / "bin" / "python"
     installed = call(
-        inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ".[test,lint]"
+        inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ".[test,lint,programs]"
     )
     return inside if installed else None
 
 
 def check(inside: Path) -> list[str]:
     """The checks that need to run only once; which failed."""
-    sources = ("src", "tests", "benchmarks", "setup.py", "run_tests.py")
+    sources = ("src", "tests", "benchmarks", "examples", "setup.py", "run_tests.py")
     failed = []
     for name, command in {
         "ruff check": (inside, "-m", "ruff", "check", *sources),

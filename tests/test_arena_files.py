@@ -268,4 +268,4 @@ def test_all_errors_of_our_own_have_one_base():
     from latchwork import errors
 
     for name in errors.__all__:
-        assert issubclass(getattr(errors, name), LatchworkError)
+        assert issubclass(getattr(errors, name), LatchworkError | Warning)

@@ -91,6 +91,7 @@ def test_one_set_wakes_a_hundred_processes_and_threads(event, no_net):
 
 
 def test_its_repr_says_whether_it_is_set(event):
-    assert repr(event) == "<Event not set>"
+    assert repr(event) == f"<Event at {id(event):#x} unset>"
     event.set()
-    assert repr(event) == "<Event set>"
+    assert repr(event) == f"<Event at {id(event):#x} set>"
+    assert repr(latchwork.Event(name="shown")) == "<Event 'shown' unset>"

@@ -5,6 +5,7 @@
 
 from latchwork import _platform as _platform  # isort: skip  (first: it says where not to run)
 import multiprocessing as _multiprocessing
+from importlib import import_module as _import_module
 from multiprocessing import (
     AuthenticationError,
     BufferTooShort,
@@ -29,9 +30,13 @@ from latchwork.errors import (
     KindError,
     LatchworkError,
     NoRoomError,
+    NotHeldError,
+    NotOwnedError,
+    PatchWarning,
     UnsafeDirectoryError,
     VersionError,
 )
+from latchwork.patching import patch, unpatch
 from latchwork.primitives import (
     Barrier,
     BoundedSemaphore,
@@ -89,6 +94,9 @@ __all__ = [
     "Lock",
     "Manager",
     "NoRoomError",
+    "NotHeldError",
+    "NotOwnedError",
+    "PatchWarning",
     "Pipe",
     "Pool",
     "Process",
@@ -115,10 +123,12 @@ __all__ = [
     "get_start_method",
     "log_to_stderr",
     "parent_process",
+    "patch",
     "reducer",
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "unpatch",
     "wait",
 ]
 
@@ -127,4 +137,7 @@ def __getattr__(name: str) -> _Any:
     """Hand on multiprocessing's submodules (``mp.connection``, ``mp.shared_memory``) and the like."""
     if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "managers":
+        # Its own, even if multiprocessing's has been imported and this one has not yet.
+        return _import_module("latchwork.managers")
     return getattr(_multiprocessing, name)

@@ -1,4 +1,4 @@
-"""What Latchwork raises beyond what ``multiprocessing`` does. Each message says what to do."""
+"""What Latchwork raises and warns of beyond what ``multiprocessing`` does. Each says what to do."""
 
 import threading
 
@@ -11,6 +11,9 @@ __all__ = [
     "KindError",
     "LatchworkError",
     "NoRoomError",
+    "NotHeldError",
+    "NotOwnedError",
+    "PatchWarning",
     "UnsafeDirectoryError",
     "VersionError",
 ]
@@ -52,5 +55,21 @@ class NoRoomError(LatchworkError, OSError):
     """No memory, no space in the directory, or no place left in the table of members."""
 
 
+class NotHeldError(LatchworkError, ValueError, RuntimeError):
+    """Released what nobody holds: multiprocessing says ValueError, its managers RuntimeError."""
+
+
+class NotOwnedError(LatchworkError, AssertionError, RuntimeError):
+    """Not owned by who wants to release or use it: an AssertionError in multiprocessing."""
+
+
 class UnsafeDirectoryError(LatchworkError, PermissionError):
     """The directory of the arenas could be changed by other users."""
+
+
+class PatchWarning(RuntimeWarning):
+    """``patch()`` came too late for some: ``bound`` names what still is multiprocessing's own."""
+
+    def __init__(self, message: str, bound: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.bound = bound

@@ -7,29 +7,25 @@ import latchwork.primitives as _p
 
 
 class Makers:
-    """One method a primitive; what is made at module level is known by the line that calls it."""
+    """One method a primitive; what is made at module level is known by the line that calls it.
 
-    def _check_open(self) -> None:
-        """Raise if nothing is to be had any more."""
+    They ask nothing of ``self``: so they may become methods of multiprocessing's own contexts.
+    """
 
     def Lock(self, *, name: str | None = None, namespace: str | None = None) -> _p.Lock:
         """Return a ``latchwork.Lock``."""
-        self._check_open()
         return _p.Lock._made(sys._getframe(1), name=name, namespace=namespace)
 
     def RLock(self, *, name: str | None = None, namespace: str | None = None) -> _p.RLock:
         """Return a ``latchwork.RLock``."""
-        self._check_open()
         return _p.RLock._made(sys._getframe(1), name=name, namespace=namespace)
 
     def Event(self, *, name: str | None = None, namespace: str | None = None) -> _p.Event:
         """Return a ``latchwork.Event``."""
-        self._check_open()
         return _p.Event._made(sys._getframe(1), name=name, namespace=namespace)
 
     def RWLock(self, *, name: str | None = None, namespace: str | None = None) -> _p.RWLock:
         """Return a ``latchwork.RWLock``."""
-        self._check_open()
         return _p.RWLock._made(sys._getframe(1), name=name, namespace=namespace)
 
     def Semaphore(
@@ -41,7 +37,6 @@ class Makers:
         namespace: str | None = None,
     ) -> _p.Semaphore:
         """Return a ``latchwork.Semaphore``."""
-        self._check_open()
         return _p.Semaphore._made(
             sys._getframe(1), value, owned=owned, name=name, namespace=namespace
         )
@@ -55,7 +50,6 @@ class Makers:
         namespace: str | None = None,
     ) -> _p.BoundedSemaphore:
         """Return a ``latchwork.BoundedSemaphore``."""
-        self._check_open()
         return _p.BoundedSemaphore._made(
             sys._getframe(1), value, owned=owned, name=name, namespace=namespace
         )
@@ -68,7 +62,6 @@ class Makers:
         namespace: str | None = None,
     ) -> _p.Condition:
         """Return a ``latchwork.Condition``."""
-        self._check_open()
         return _p.Condition._made(sys._getframe(1), lock, name=name, namespace=namespace)
 
     def Barrier(
@@ -81,7 +74,6 @@ class Makers:
         namespace: str | None = None,
     ) -> _p.Barrier:
         """Return a ``latchwork.Barrier``."""
-        self._check_open()
         return _p.Barrier._made(
             sys._getframe(1), parties, action, timeout, name=name, namespace=namespace
         )
@@ -90,5 +82,4 @@ class Makers:
         self, count: int, *, name: str | None = None, namespace: str | None = None
     ) -> _p.Latch:
         """Return a ``latchwork.Latch``."""
-        self._check_open()
         return _p.Latch._made(sys._getframe(1), count, name=name, namespace=namespace)

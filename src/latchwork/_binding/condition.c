@@ -5,8 +5,9 @@
 
 typedef struct {
     Handle handle;
-    PyObject *lock; /* a latchwork._core.Lock or RLock */
-    bool recursive;
+    PyObject *lock;
+    bool recursive; /* it is an RLock */
+    bool foreign;   /* it is neither Latchwork's Lock nor RLock: to be acquired and released, and no more */
 } Condition;
 
 static Handle *lock_of(PyObject *self) { return (Handle *)((Condition *)self)->lock; }
@@ -16,6 +17,32 @@ static bool has_lock(PyObject *self) {
     if (((Condition *)self)->lock) return true;
     PyErr_SetString(PyExc_ValueError, "this condition has no lock");
     return false;
+}
+
+static bool has_own_lock(PyObject *self) {
+    Condition *condition = (Condition *)self;
+    if (!has_lock(self)) return false;
+    if (!condition->foreign) return true;
+    PyErr_Format(PyExc_TypeError, "wait() and notify() need a Lock or RLock of Latchwork, not %R",
+                 (PyObject *)Py_TYPE(condition->lock));
+    return false;
+}
+
+static PyObject *call_foreign(PyObject *lock, const char *name, PyObject *const *args, Py_ssize_t count, PyObject *names) {
+    PyObject *method = PyObject_GetAttrString(lock, name), *result = NULL;
+    PyObject *positional = PyTuple_New(count), *named = PyDict_New();
+    for (Py_ssize_t i = 0; positional && i < count; i++) {
+        Py_INCREF(args[i]);
+        PyTuple_SetItem(positional, i, args[i]);
+    }
+    int failed = !method || !positional || !named;
+    for (Py_ssize_t i = 0; !failed && names && i < PyTuple_Size(names); i++)
+        failed = PyDict_SetItem(named, PyTuple_GetItem(names, i), args[count + i]) < 0;
+    if (!failed) result = PyObject_Call(method, positional, named);
+    Py_XDECREF(method);
+    Py_XDECREF(positional);
+    Py_XDECREF(named);
+    return result;
 }
 
 static bool owns_lock(PyObject *self) {
@@ -101,24 +128,20 @@ static PyObject *wait_for_it(PyObject *self, int64_t deadline_ns) {
 static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     int64_t deadline_ns;
     PyObject *timeout = parse_one(args, count, names, "wait", "timeout", Py_None);
-    if (!timeout || !deadline_of(timeout, &deadline_ns) || !has_lock(self)) return NULL;
+    if (!timeout || !deadline_of(timeout, &deadline_ns) || !has_own_lock(self)) return NULL;
     if (handle_is_gone((Handle *)self) || handle_is_gone(lock_of(self))) return raise_gone();
-    if (!owns_lock(self)) {
-        PyErr_SetString(PyExc_AssertionError, "must acquire() condition before using wait()");
-        return NULL;
-    }
+    if (!owns_lock(self))
+        return raise_error("NotOwnedError", "must acquire() condition before using wait()");
     if (!ensure_member(((Handle *)self)->arena)) return NULL;
     return wait_for_it(self, deadline_ns);
 }
 
 static PyObject *notify(PyObject *self, uint32_t count) {
     Handle *handle = (Handle *)self;
-    if (!has_lock(self)) return NULL;
+    if (!has_own_lock(self)) return NULL;
     if (handle_is_gone(handle) || handle_is_gone(lock_of(self))) return raise_gone();
-    if (!owns_lock(self)) {
-        PyErr_SetString(PyExc_AssertionError, "lock is not owned");
-        return NULL;
-    }
+    if (!owns_lock(self))
+        return raise_error("NotOwnedError", "lock is not owned: acquire() the condition before notify()");
     if (lw_condition_waiting(handle->slot) == 0) Py_RETURN_NONE;
     if (!ensure_member(handle->arena)) return NULL;
     PyThreadState *state = PyEval_SaveThread();
@@ -142,12 +165,14 @@ static PyObject *condition_notify_all(PyObject *self, PyObject *unused) {
 static PyObject *condition_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     Condition *condition = (Condition *)self;
     if (!has_lock(self)) return NULL;
+    if (condition->foreign) return call_foreign(condition->lock, "acquire", args, count, names);
     return (condition->recursive ? rlock_acquire : lock_acquire)(condition->lock, args, count, names);
 }
 
 static PyObject *condition_release(PyObject *self, PyObject *unused) {
     Condition *condition = (Condition *)self;
     if (!has_lock(self)) return NULL;
+    if (condition->foreign) return call_foreign(condition->lock, "release", NULL, 0, NULL);
     return (condition->recursive ? rlock_release : lock_release)(condition->lock, unused);
 }
 
@@ -163,7 +188,7 @@ static PyObject *condition_exit(PyObject *self, PyObject *const *args, Py_ssize_
 
 static PyObject *condition_is_owned(PyObject *self, PyObject *unused) {
     (void)unused;
-    if (!has_lock(self)) return NULL;
+    if (!has_own_lock(self)) return NULL;
     return PyBool_FromLong(owns_lock(self));
 }
 
@@ -183,15 +208,20 @@ static PyObject *get_lock(PyObject *self, void *unused) {
 }
 
 static bool is_lock(PyObject *lock) {
-    if (PyObject_TypeCheck(lock, rlock_type) || PyObject_TypeCheck(lock, lock_type)) return true;
-    PyErr_Format(PyExc_TypeError, "lock must be a Lock or RLock of Latchwork, or None, not %R", (PyObject *)Py_TYPE(lock));
-    return false;
+    PyObject *acquire = PyObject_GetAttrString(lock, "acquire");
+    PyObject *release = PyObject_GetAttrString(lock, "release");
+    bool is = acquire && release;
+    Py_XDECREF(acquire);
+    Py_XDECREF(release);
+    if (!is) PyErr_Format(PyExc_TypeError, "lock must be a Lock or RLock, or None, not %R", (PyObject *)Py_TYPE(lock));
+    return is;
 }
 
 static void use_lock(Condition *self, PyObject *lock) {
     Py_INCREF(lock);
     self->lock = lock;
     self->recursive = PyObject_TypeCheck(lock, rlock_type);
+    self->foreign = !self->recursive && !PyObject_TypeCheck(lock, lock_type);
 }
 
 static PyObject *condition_use(PyObject *self, PyObject *lock) {

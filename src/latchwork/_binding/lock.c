@@ -4,8 +4,7 @@
 #include "binding.h"
 
 static PyObject *raise_free(void) {
-    PyErr_SetString(PyExc_ValueError, "lock released that nobody holds");
-    return NULL;
+    return raise_error("NotHeldError", "lock released that nobody holds");
 }
 
 /* Tells that the owner before was killed. After an exception that a signal handler raised the lock is

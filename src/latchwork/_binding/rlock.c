@@ -4,8 +4,7 @@
 #include "binding.h"
 
 static PyObject *raise_not_owned(void) {
-    PyErr_SetString(PyExc_AssertionError, "attempt to release recursive lock not owned by thread");
-    return NULL;
+    return raise_error("NotOwnedError", "attempt to release recursive lock not owned by thread");
 }
 
 static bool deepen(struct lw_slot *slot) {

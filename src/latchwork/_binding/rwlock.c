@@ -79,8 +79,7 @@ static PyObject *release(PyObject *self, bool write) {
             PyEval_RestoreThread(state);
             Py_RETURN_NONE;
         }
-        PyErr_SetString(PyExc_ValueError, "read released that this process does not hold");
-        return NULL;
+        return raise_error("NotHeldError", "read released that this process does not hold");
     }
     if (!ensure_member(arena)) return NULL;
     enum lw_rwlock_released released = lw_rwlock_release_write(arena, slot, false);
@@ -90,8 +89,7 @@ static PyObject *release(PyObject *self, bool write) {
         PyEval_RestoreThread(state);
     }
     if (released == LW_RWLOCK_RELEASED) Py_RETURN_NONE;
-    PyErr_SetString(PyExc_ValueError, "write released that this process does not hold");
-    return NULL;
+    return raise_error("NotHeldError", "write released that this process does not hold");
 }
 
 static PyObject *parse_and_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names, bool write) {

@@ -13,6 +13,13 @@ def _none() -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """One of the semaphores inside of ``multiprocessing.Condition``, as far as its value goes."""
+
+    get_value: Callable[[], int] = _none
+
+
+@dataclass(frozen=True, slots=True)
 class SemLock:
     """As much of ``_multiprocessing.SemLock`` as is asked for from outside."""
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from latchwork import _core
 from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._semlock import Count
 from latchwork.primitives.lock import Lock
 from latchwork.primitives.rlock import RLock
 
@@ -31,7 +32,9 @@ class Condition(Primitive, _core.Condition):
     Not promised: that ``wait()`` returns only when notified: it may wake up for nothing, so look at what
     you wait for (``wait_for`` does).
 
-    Raises TypeError for any other lock, and what ``Lock`` does if it can't be made or found.
+    A lock that is not Latchwork's can be acquired and released through it, as in multiprocessing, but
+    not waited with (TypeError). Raises TypeError for what is no lock, and what ``Lock`` does if it can't
+    be made or found.
     """
 
     __slots__ = ("__weakref__",)
@@ -97,6 +100,20 @@ class Condition(Primitive, _core.Condition):
             self.wait(left)
             result = predicate()
         return result
+
+    # What multiprocessing's has inside, and CPython's tests of it look at.
+
+    @property
+    def _sleeping_count(self) -> Count:
+        return Count(self._waiting)
+
+    @property
+    def _woken_count(self) -> Count:
+        return Count()
+
+    @property
+    def _wait_semaphore(self) -> Count:
+        return Count()
 
     def _how_made(self) -> tuple[object, ...]:
         return (self._lock,)

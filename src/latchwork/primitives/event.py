@@ -29,8 +29,9 @@ class Event(Primitive, _core.Event):
     kind: ClassVar[str] = "Event"
 
     def __repr__(self) -> str:
-        what = f"Event {self.name!r}" if self.name is not None else "Event"
-        return f"<{what} {'set' if self.is_set() else 'not set'}>"
+        # An unnamed one as multiprocessing words it: there are tests that look at that.
+        which = f"at {id(self):#x}" if self.name is None else repr(self.name)
+        return f"<Event {which} {'set' if self.is_set() else 'unset'}>"
 
 
 _core.own_methods(Event)
