@@ -8,10 +8,13 @@
 PyTypeObject *arena_type;
 
 void enter(struct lw_arena *arena) {
-    if (lw_arena_trylock(arena)) return;
-    PyThreadState *state = PyEval_SaveThread();
-    lw_arena_lock(arena);
-    PyEval_RestoreThread(state);
+    while (!lw_arena_trylock(arena)) {
+        /* Only until it is free: whoever waited for the GIL with it would make all other processes wait. */
+        PyThreadState *state = PyEval_SaveThread();
+        lw_arena_lock(arena);
+        lw_arena_unlock(arena);
+        PyEval_RestoreThread(state);
+    }
 }
 
 static int lock_alive_later(void *arena) {
@@ -147,13 +150,13 @@ static PyObject *arena_counts(PyObject *self, PyObject *unused) {
     struct lw_arena *arena = ((Arena *)self)->arena;
     if (!arena) return raise_closed();
     enter(arena);
-    struct lw_header *header = arena->header;
-    PyObject *counts = Py_BuildValue("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live", header->live, "used",
-                                     header->slots_used, "ready", header->slots_ready, "free", header->free_count,
-                                     "names", header->names, "repairs", header->repairs, "members",
-                                     lw_load_relaxed(&header->members_ready));
+    const struct lw_header *header = arena->header;
+    uint32_t live = header->live, used = header->slots_used, ready = header->slots_ready, free = header->free_count;
+    uint32_t names = header->names, repairs = header->repairs, members = lw_load_relaxed(&header->members_ready);
     lw_arena_unlock(arena);
-    return counts;
+    /* Not under the mutex: a new dict may set off the garbage collector, which may free a handle. */
+    return Py_BuildValue("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "live", live, "used", used, "ready", ready, "free", free, "names",
+                         names, "repairs", repairs, "members", members);
 }
 
 static PyObject *arena_root(PyObject *self, PyObject *unused) {

@@ -142,7 +142,7 @@ static PyObject *notify(PyObject *self, uint32_t count) {
     if (handle_is_gone(handle) || handle_is_gone(lock_of(self))) return raise_gone();
     if (!owns_lock(self))
         return raise_error("NotOwnedError", "lock is not owned: acquire() the condition before notify()");
-    if (lw_condition_waiting(handle->slot) == 0) Py_RETURN_NONE;
+    if (count == 0 || lw_condition_waiting(handle->slot) == 0) Py_RETURN_NONE;
     if (!ensure_member(handle->arena)) return NULL;
     PyThreadState *state = PyEval_SaveThread();
     lw_condition_notify(handle->arena, handle->slot, count);
@@ -153,8 +153,13 @@ static PyObject *notify(PyObject *self, uint32_t count) {
 static PyObject *condition_notify(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     if (count == 0 && !names) return notify(self, 1);
     PyObject *number = parse_one(args, count, names, "notify", "n", NULL);
-    uint32_t waiters = number ? parse_count(number) : 0;
-    return waiters ? notify(self, waiters) : NULL;
+    if (!number) return NULL;
+    /* As in multiprocessing and threading: none or less is nobody, and any large number is all. */
+    int overflow = 0;
+    long long waiters = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (waiters == -1 && PyErr_Occurred()) return NULL;
+    if (overflow > 0 || waiters > UINT32_MAX) waiters = UINT32_MAX;
+    return notify(self, overflow < 0 || waiters < 0 ? 0 : (uint32_t)waiters);
 }
 
 static PyObject *condition_notify_all(PyObject *self, PyObject *unused) {
@@ -262,8 +267,9 @@ static PyMethodDef methods[] = {
                "without a notification. AssertionError without the lock.")},
     {"notify", (PyCFunction)(void (*)(void))condition_notify, METH_FASTCALL | METH_KEYWORDS,
      PyDoc_STR("notify($self, n=1)\n--\n\n"
-               "Wake `n` (1 or more) of those that wait, first come, first served. Never waits for any of them; if\n"
-               "one dies before its wait returns, another one is woken. AssertionError without the lock.")},
+               "Wake `n` of those that wait (nobody, if `n` is less than 1), first come, first served. Never waits\n"
+               "for any of them; if one dies before its wait returns, another one is woken. AssertionError without\n"
+               "the lock.")},
     {"notify_all", condition_notify_all, METH_NOARGS,
      PyDoc_STR("notify_all($self, /)\n--\n\nWake all that wait. AssertionError without the lock.")},
     {"__enter__", condition_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},

@@ -240,13 +240,15 @@ bool lw_lock_release_slow(struct lw_slot *slot, bool keep_abandoned) {
     }
 }
 
-bool lw_lock_listen(struct lw_arena *arena, struct lw_slot *slot, uint32_t *seq, uint32_t *owner) {
+bool lw_lock_listen(struct lw_arena *arena, struct lw_slot *slot, bool again, uint32_t *seq, uint32_t *owner) {
     *seq = lw_load_acq(&slot->seq);
-    uint32_t word = lw_load_acq(&slot->word);
+    uint32_t word = lw_load_acq(&slot->word), marked;
     do {
         *owner = owner_of(word);
         if (*owner == 0 || !lw_member_alive(arena, *owner)) return false;
-    } while (!(word & LW_LOCK_WAITERS) && !lw_cas_acqrel(&slot->word, &word, word | LW_LOCK_WAITERS));
+        marked = word | LW_LOCK_WAITERS;
+        if (again) marked &= ~LW_LOCK_WOKEN;
+    } while (marked != word && !lw_cas_acqrel(&slot->word, &word, marked));
     return true;
 }
 

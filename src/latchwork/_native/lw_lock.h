@@ -68,9 +68,9 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
 void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait);
 
 /* For those that wait for it to be free and take nothing (lw_several.h). Listening, one counts among those that sleep
- * on `seq`; false: it is free, or its owner is dead. Whoever has listened unlistens, which passes on the
- * wake that it may have consumed. */
-bool lw_lock_listen(struct lw_arena *arena, struct lw_slot *slot, uint32_t *seq, uint32_t *owner);
+ * on `seq`; false: it is free, or its owner is dead. `again`: it has slept, and may have consumed a wake.
+ * Whoever has listened unlistens, which passes on the wake that it may have consumed. */
+bool lw_lock_listen(struct lw_arena *arena, struct lw_slot *slot, bool again, uint32_t *seq, uint32_t *owner);
 void lw_lock_unlisten(struct lw_slot *slot);
 
 static inline bool lw_lock_release_fast(struct lw_slot *slot, uint32_t self) {

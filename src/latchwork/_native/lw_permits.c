@@ -87,7 +87,7 @@ static void bury(struct lw_arena *arena, struct lw_slot *slot, struct lw_cell *d
     if (strict(slot)) count = 0;
     while (count && (cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
-        if (lw_cell_id(value) != LW_ID_DEAD || cell == dead) continue;
+        if (lw_cell_id(value) != LW_ID_DEAD || lw_cell_state(value) != LW_CELL_HELD || cell == dead) continue;
         uint32_t limit = lw_load_relaxed(&slot->limit);
         if (limit > LW_CELL_VALUE_MAX) limit = LW_CELL_VALUE_MAX;
         uint64_t sum = (uint64_t)lw_cell_value(value) + count;
@@ -159,14 +159,16 @@ static void settle(struct lw_arena *arena, struct lw_slot *slot, struct lw_settl
         tally = count_all(arena, slot);
     }
     uint32_t free = available(slot, &tally);
+    bool granted = false;
     struct lw_cell *cell;
-    for (; free > 0 && (cell = lw_cells_oldest(arena, slot, LW_CELL_WAITING)); free--, tally.waiting--) {
+    for (; free > 0 && (cell = lw_cells_oldest(arena, slot, LW_CELL_WAITING)); free--) {
+        granted = true;
         lw_cell_store(cell, lw_cell_make(lw_cell_id(lw_cell_load(cell)), LW_CELL_CHOSEN, 0));
         LW_CRASH(permits_granted); /* CRASH: granted, nobody woken: it finds it at its next re-check */
         lw_wakes_add(&settled->wakes, cell);
     }
     if (!lw_cells_oldest(arena, slot, LW_CELL_WAITING)) say_queue(slot, false);
-    if (free > 0) ring(slot);
+    if (free > 0 || granted) ring(slot); /* after a grant: to watch that one */
 }
 
 static bool watches(uint64_t mine, uint64_t other) {

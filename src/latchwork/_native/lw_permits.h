@@ -21,7 +21,8 @@
  *     QUEUE: somebody waits. Set and cleared under the guard.
  *     STRICT: only an owner may release. Never changes.
  *     LISTENERS: somebody waits for it to be ready and takes nothing (lw_several.h): when one is available that
- *       nobody waits for, the number is raised, this cleared, and all are woken.
+ *       nobody waits for, or was granted to one that they don't watch yet, the number is raised, this
+ *       cleared, and all are woken.
  *
  * Without the guard, to acquire: add 1 to one's HELD, then look at QUEUE and at the sum of all; if somebody waits,
  * or the sum is above the limit, take the 1 back and go through the guard. Of two that add at the same

@@ -17,8 +17,9 @@ bool lw_semaphore_release(struct lw_slot *slot, uint32_t count) {
 }
 
 void lw_semaphore_pass_on(struct lw_slot *slot) {
-    uint32_t word = lw_load_acq(&slot->word);
-    if (word >> LW_SEMAPHORE_SHIFT && word & LW_SEMAPHORE_WAITERS) lw_futex_wake(&slot->word, 1);
+    /* Others may sleep though it does not say so: a release that was slow to clear WAITERS cleared theirs. */
+    uint32_t word = lw_or_acqrel(&slot->word, LW_SEMAPHORE_WAITERS);
+    if (word >> LW_SEMAPHORE_SHIFT) lw_futex_wake(&slot->word, 1);
 }
 
 void lw_semaphore_give_up(struct lw_slot *slot, struct lw_semaphore_wait *wait) {

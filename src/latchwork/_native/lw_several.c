@@ -67,17 +67,16 @@ static bool add_member(struct words *words, struct lw_arena *arena, uint32_t id)
     return true;
 }
 
-static bool add_holders(struct words *words, struct lw_arena *arena, const struct lw_slot *slot) {
+static void add_holders(struct words *words, struct lw_arena *arena, const struct lw_slot *slot) {
     struct lw_walk walk = lw_cells_begin(slot);
     const struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint32_t id = lw_cell_id(lw_cell_load(cell));
-        if (id != 0 && id != LW_ID_DEAD && !add_member(words, arena, id)) return false;
+        if (id != 0 && id != LW_ID_DEAD) add_member(words, arena, id);
     }
-    return true;
 }
 
-/* Whether it is ready; if not, it has been said in its word that somebody sleeps, and that is among `words`. */
+/* Whether it seems ready; if not, it has been said in its word that somebody sleeps, and that is among `words`. */
 static bool prepare(struct lw_several_item *item, struct words *words) {
     struct lw_arena *arena = item->arena;
     struct lw_slot *slot = item->slot;
@@ -109,10 +108,12 @@ static bool prepare(struct lw_several_item *item, struct words *words) {
         word = lw_permits_listen(slot);
         if (lw_permits_available(arena, slot) > 0) return true;
         add(words, &slot->bell, word, NULL, 0);
-        return !add_holders(words, arena, slot);
+        /* The dead, which it leaves out, hold nothing: what one of them held is available now. */
+        add_holders(words, arena, slot);
+        return lw_permits_available(arena, slot) > 0;
     default:
         if (lw_load_relaxed(&slot->state) == LW_KIND_RLOCK && lw_rlock_is_mine(slot, arena->self_id)) return true;
-        if (!lw_lock_listen(arena, slot, &word, &owner)) return true;
+        if (!lw_lock_listen(arena, slot, item->listened, &word, &owner)) return true;
         item->listened = true;
         add(words, &slot->seq, word, NULL, 0);
         return !add_member(words, arena, owner);
@@ -195,7 +196,7 @@ static void *sleep_here(void *argument) {
     do {
         slept = lw_futex_wait_many(hand->entries, hand->count, hand->crew->deadline_ns, &which);
     } while (slept == LW_SLEPT_SIGNAL);
-    end_sleep(hand->crew);
+    if (slept != LW_SLEPT_TIMEOUT) end_sleep(hand->crew); /* which the one that called finds itself */
     return NULL;
 }
 
@@ -206,18 +207,24 @@ static int poll_until(struct pollfd *files, unsigned count, int64_t deadline_ns)
     return ppoll(files, count, deadline_ns == LW_FOREVER ? NULL : &spec, NULL);
 }
 
+/* No memory, threads or files to be had: look later. */
+static enum lw_slept look_later(void) {
+    nanosleep(&(struct timespec){.tv_nsec = LW_SEVERAL_LOOK_NS}, NULL);
+    return LW_SLEPT_SIGNAL;
+}
+
 /* The bell is one more file, behind the caller's. */
 static enum lw_slept sleep_in_poll(struct lw_several *several, struct crew *crew) {
     unsigned count = several->files_count;
     struct pollfd *files = malloc((count + 1) * sizeof *files);
-    if (!files) return LW_SLEPT_CHANGED;
+    if (!files) return look_later();
     memcpy(files, several->files, count * sizeof *files);
     files[count] = (struct pollfd){.fd = crew->bell, .events = POLLIN};
     int result = poll_until(files, count + (crew->bell >= 0), crew->deadline_ns);
     int error = errno;
     free(files);
     if (result > 0) return LW_SLEPT_WOKEN;
-    return result == 0 ? LW_SLEPT_TIMEOUT : error == EINTR ? LW_SLEPT_SIGNAL : LW_SLEPT_CHANGED;
+    return result == 0 ? LW_SLEPT_TIMEOUT : error == EINTR ? LW_SLEPT_SIGNAL : look_later();
 }
 
 /* Signals are for Python's threads. */
@@ -242,7 +249,7 @@ static enum lw_slept sleep_with_crew(struct lw_several *several, const struct wo
     struct crew crew = {.done = 0, .bell = -1, .deadline_ns = wake_ns};
     unsigned hands_needed = (words->count + LW_FUTEX_ENTRIES - 2) / (LW_FUTEX_ENTRIES - 1);
     struct hand *hands = calloc(hands_needed ? hands_needed : 1, sizeof *hands);
-    if (!hands) return LW_SLEPT_CHANGED;
+    if (!hands) return look_later();
     bool in_poll = several->files_count > 0;
     if (in_poll) crew.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     bool ok = !in_poll || crew.bell >= 0;
@@ -265,8 +272,7 @@ static enum lw_slept sleep_with_crew(struct lw_several *several, const struct wo
     for (unsigned i = 0; i < started; i++) pthread_join(hands[i].thread, NULL);
     if (crew.bell >= 0) close(crew.bell);
     free(hands);
-    if (!ok) nanosleep(&(struct timespec){.tv_nsec = LW_SEVERAL_LOOK_NS}, NULL); /* no threads to be had: look later */
-    return slept;
+    return ok ? slept : look_later();
 }
 
 static enum lw_slept sleep_on(struct lw_several *several, const struct words *words, int64_t wake_ns) {
@@ -311,6 +317,7 @@ static enum lw_several_end once(struct lw_several *several, struct words *words)
     static const struct words none;
     enum lw_slept slept = sleep_on(several, lw_futex_has_waitv() ? words : &none, wake_ns);
     tell_deaths(words);
+    if (slept == LW_SLEPT_WOKEN || slept == LW_SLEPT_CHANGED) return LW_SEVERAL_READY;
     if (slept == LW_SLEPT_TIMEOUT && wake_ns != several->deadline_ns) {
         several->recheck_ns = lw_recheck_next(several->recheck_ns);
         recheck_owners(several);
@@ -320,11 +327,16 @@ static enum lw_several_end once(struct lw_several *several, struct words *words)
 
 enum lw_several_end lw_several_wait(struct lw_several *several) {
     struct words words = {.count = 0};
-    enum lw_several_end end = once(several, &words);
+    enum lw_several_end end;
+    do {
+        /* Still listening: two that passed on each wake, though nothing is ready, would wake each other for ever. */
+        words.count = 0;
+        words.blind = false;
+        end = once(several, &words);
+    } while (end == LW_SEVERAL_READY && !lw_several_look(several));
     free(words.entries);
     free(words.arenas);
     free(words.ids);
     unlisten(several);
-    bool ready = lw_several_look(several);
-    return ready ? LW_SEVERAL_READY : end == LW_SEVERAL_READY ? LW_SEVERAL_SIGNAL : end;
+    return end != LW_SEVERAL_READY && lw_several_look(several) ? LW_SEVERAL_READY : end;
 }
