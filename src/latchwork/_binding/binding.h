@@ -82,6 +82,10 @@ static inline bool handle_is_gone(const Handle *handle) {
     return lw_load_acq(&handle->slot->generation) != handle->generation;
 }
 
+/* bound.c: gives a class a method of its own; a quick one, if it is what `with` calls. */
+int give_method(PyTypeObject *type, PyMethodDef *method);
+
+int add_bound(PyObject *module);
 int add_arena(PyObject *module);
 int add_lock(PyObject *module);
 int add_event(PyObject *module);

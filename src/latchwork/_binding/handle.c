@@ -180,13 +180,8 @@ static PyObject *own_methods(PyObject *module, PyObject *type) {
     }
     for (int i = 0; i < TYPES_MAX && known[i].type; i++) {
         if (!PyType_IsSubtype((PyTypeObject *)type, known[i].type)) continue;
-        for (PyMethodDef *method = known[i].methods; method->ml_name; method++) {
-            PyObject *descriptor = PyDescr_NewMethod((PyTypeObject *)type, method);
-            if (!descriptor) return NULL;
-            int status = PyObject_SetAttrString(type, method->ml_name, descriptor);
-            Py_DECREF(descriptor);
-            if (status < 0) return NULL;
-        }
+        for (PyMethodDef *method = known[i].methods; method->ml_name; method++)
+            if (give_method((PyTypeObject *)type, method) < 0) return NULL;
     }
     Py_INCREF(type);
     return type;

@@ -43,11 +43,12 @@ static inline PyObject *acquire(PyObject *self, int64_t deadline_ns) {
     uint32_t member = handle->arena->self_id;
     if (handle_is_gone(handle)) return raise_gone();
     if (member != 0) {
-        if (lw_lock_try(handle->slot, member)) return taken(self, 0);
+        /* First a look: a compare-and-swap that fails costs as much as one that succeeds. */
         if (lw_rlock_is_mine(handle->slot, member)) {
             if (!deepen(handle->slot)) return NULL;
             Py_RETURN_TRUE;
         }
+        if (lw_lock_try(handle->slot, member)) return taken(self, 0);
     }
     return acquire_slow(self, deadline_ns);
 }

@@ -120,15 +120,12 @@ static PyObject *hold(PyObject *self, PyObject *const *args, Py_ssize_t count, P
     PyObject *timeout = Py_None;
     if (count || names) timeout = parse_one(args, count, names, write ? "write" : "read", "timeout", Py_None);
     if (!timeout) return NULL;
-    allocfunc alloc = (allocfunc)PyType_GetSlot(hold_type, Py_tp_alloc);
-    Hold *hold = (Hold *)alloc(hold_type, 0);
+    Hold *hold = PyObject_New(Hold, hold_type);
     if (!hold) return NULL;
     Py_INCREF(self);
     hold->rwlock = self;
-    if (timeout != Py_None) {
-        Py_INCREF(timeout);
-        hold->timeout = timeout;
-    }
+    Py_INCREF(timeout);
+    hold->timeout = timeout;
     hold->write = write;
     return (PyObject *)hold;
 }
@@ -145,7 +142,7 @@ static PyObject *hold_enter(PyObject *self, PyObject *unused) {
     (void)unused;
     Hold *hold = (Hold *)self;
     int64_t deadline_ns = LW_FOREVER;
-    if (hold->timeout && !deadline_of(hold->timeout, &deadline_ns)) return NULL;
+    if (hold->timeout != Py_None && !deadline_of(hold->timeout, &deadline_ns)) return NULL;
     PyObject *got = acquire(hold->rwlock, deadline_ns, hold->write);
     if (got == Py_False) {
         Py_DECREF(got);
@@ -161,12 +158,10 @@ static PyObject *hold_exit(PyObject *self, PyObject *const *args, Py_ssize_t cou
 }
 
 static void hold_dealloc(PyObject *self) {
-    PyTypeObject *type = Py_TYPE(self);
-    Py_CLEAR(((Hold *)self)->rwlock);
-    Py_CLEAR(((Hold *)self)->timeout);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(self);
-    Py_DECREF(type);
+    Py_DECREF(((Hold *)self)->rwlock);
+    Py_DECREF(((Hold *)self)->timeout);
+    PyObject_Free(self);
+    Py_DECREF((PyObject *)hold_type);
 }
 
 static PyMethodDef hold_methods[] = {
@@ -261,5 +256,7 @@ static PyType_Spec spec = {"latchwork._core.RWLock", sizeof(RWLock), 0, Py_TPFLA
 int add_rwlock(PyObject *module) {
     hold_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &hold_spec, NULL);
     if (!hold_type || PyModule_AddType(module, hold_type) < 0) return -1;
+    for (PyMethodDef *method = hold_methods; method->ml_name; method++)
+        if (give_method(hold_type, method) < 0) return -1;
     return add_handle_type(module, &spec, methods, getset) ? 0 : -1;
 }

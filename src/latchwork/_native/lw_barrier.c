@@ -39,6 +39,7 @@ struct tally {
     uint32_t buried;
     uint32_t dead; /* one of these */
     bool running;
+    bool litter; /* somebody who has a cell is dead */
 };
 
 static struct tally count_all(const struct lw_arena *arena, const struct lw_slot *slot) {
@@ -48,37 +49,49 @@ static struct tally count_all(const struct lw_arena *arena, const struct lw_slot
     const struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
+        uint32_t id = lw_cell_id(value);
+        if (value == 0) continue;
+        bool dead = id != arena->self_id && !lw_member_alive(arena, id);
+        tally.litter |= dead;
         if (!is_in(value) || lw_cell_value(value) != number) continue;
         tally.in++;
         if (lw_cell_state(value) == LW_CELL_RUNNING) tally.running = true;
-        if (lw_member_alive(arena, lw_cell_id(value))) continue;
+        if (!dead) continue;
         tally.buried++;
-        tally.dead = lw_cell_id(value);
+        tally.dead = id;
     }
     return tally;
 }
 
-/* Under the guard; true if all that sleep are to be woken. */
-static bool settle(struct lw_arena *arena, struct lw_slot *slot, bool unsettled, uint32_t *dead) {
-    if (unsettled) tell_outcome(arena, slot);
-    uint32_t died = count_all(arena, slot).dead;
-    if (died) {
-        *dead = died;
-        end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
-    }
+/* But not of one in this round, who died since they were counted: the next one finds it, and breaks the
+ * barrier. */
+static void free_dead(const struct lw_arena *arena, struct lw_slot *slot) {
+    uint32_t number = number_of(lw_load_relaxed(&slot->round));
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t value = lw_cell_load(cell);
-        if (value != 0 && !lw_member_alive(arena, lw_cell_id(value))) lw_cell_store(cell, 0);
+        if (value == 0 || (is_in(value) && lw_cell_value(value) == number)) continue;
+        if (!lw_member_alive(arena, lw_cell_id(value))) lw_cell_store(cell, 0);
     }
-    return died != 0 || unsettled;
 }
 
-static bool enter(struct lw_arena *arena, struct lw_slot *slot, uint32_t *dead) {
+/* Takes the guard and settles. Who is in then, none of them known to be dead; *wake: all that sleep are to be
+ * woken. */
+static struct tally enter(struct lw_arena *arena, struct lw_slot *slot, uint32_t *dead, bool *wake) {
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
-    return settle(arena, slot, unsettled, dead);
+    if (unsettled) tell_outcome(arena, slot);
+    struct tally tally = count_all(arena, slot);
+    *wake = unsettled || tally.dead != 0;
+    if (tally.dead) {
+        *dead = tally.dead;
+        end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
+        tally.in = 0;
+        tally.running = false;
+    }
+    if (tally.litter) free_dead(arena, slot);
+    return tally;
 }
 
 static void leave(struct lw_arena *arena, struct lw_slot *slot, bool wake) {
@@ -98,9 +111,9 @@ static void call_a_watcher(struct lw_slot *slot) {
 }
 
 static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool action) {
-    bool wake = enter(arena, slot, &wait->dead);
+    bool wake;
+    struct tally tally = enter(arena, slot, &wait->dead, &wake);
     enum lw_barred barred = LW_BARRIER_SIGNAL;
-    struct tally tally = count_all(arena, slot);
     wait->round = lw_load_relaxed(&slot->round);
     wait->index = tally.in;
     bool last = wait->index + 1 >= lw_load_relaxed(&slot->limit);
@@ -110,7 +123,7 @@ static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struc
         barred = LW_BARRIER_SIGNAL; /* too late for this round: until its action has run */
     } else if (last && !action) {
         end_round(arena, slot, 0);
-        wake = wait->index > 0;
+        wake |= wait->index > 0;
         barred = LW_BARRIER_PASSED;
     } else {
         enum lw_cell_state state = last ? LW_CELL_RUNNING : LW_CELL_WAITING;
@@ -133,7 +146,8 @@ static bool passed(struct lw_barrier_wait *wait) {
 }
 
 static void settle_now(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
-    bool wake = enter(arena, slot, &wait->dead);
+    bool wake;
+    enter(arena, slot, &wait->dead, &wake);
     leave(arena, slot, wake);
 }
 
@@ -147,7 +161,8 @@ static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct
 }
 
 static enum lw_barred timed_out(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
-    bool wake = enter(arena, slot, &wait->dead);
+    bool wake;
+    enter(arena, slot, &wait->dead, &wake);
     enum lw_barred barred = LW_BARRIER_IS_BROKEN;
     bool over = number_of(lw_load_relaxed(&slot->round)) != number_of(wait->round);
     if (wait->cell ? is_in(lw_cell_load(wait->cell)) : !over) {
@@ -175,14 +190,21 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
             settle_now(arena, slot, wait); /* the round's last one is still telling */
             continue;
         }
+        if (wait->patient_until_ns == 0) wait->patient_until_ns = now + LW_BARRIER_PATIENCE_NS;
+        bool patient = now < wait->patient_until_ns;
+        if (!patient && !wait->watched) {
+            wait->watched = true;
+            call_a_watcher(slot);
+            continue;
+        }
         lw_watch_begin(&watch, &slot->round, round);
-        watch_all(arena, slot, &watch, round);
+        if (!patient) watch_all(arena, slot, &watch, round);
         if (watch.dead) {
             settle_now(arena, slot, wait);
             continue;
         }
         if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
-        int64_t step = wait->watched ? wait->recheck_ns : LW_BARRIER_PATIENCE_NS;
+        int64_t step = patient ? wait->patient_until_ns - now : wait->recheck_ns;
         if (watch.blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
         int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
         LW_CRASH(barrier_waiting); /* CRASH: breaks the barrier: by those that watch, or by the re-check */
@@ -194,12 +216,7 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
             settle_now(arena, slot, wait);
             break;
         case LW_SLEPT_TIMEOUT:
-            if (wake_ns == wait->deadline_ns) break;
-            if (!wait->watched) {
-                wait->watched = true;
-                call_a_watcher(slot);
-                break;
-            }
+            if (patient || wake_ns == wait->deadline_ns) break;
             wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
             lw_watch_recheck(arena, &watch);
             settle_now(arena, slot, wait);
@@ -223,7 +240,8 @@ enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, str
 }
 
 bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool well) {
-    bool wake = enter(arena, slot, &wait->dead);
+    bool wake;
+    enter(arena, slot, &wait->dead, &wake);
     if (is_in(lw_cell_load(wait->cell))) {
         end_round(arena, slot, well ? 0 : LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
         wake = true;
@@ -234,7 +252,8 @@ bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barr
 
 void lw_barrier_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
     if (!wait->cell) return;
-    enter(arena, slot, &wait->dead);
+    bool wake;
+    enter(arena, slot, &wait->dead, &wake);
     lw_cell_store(wait->cell, 0);
     wait->cell = NULL;
     leave(arena, slot, true); /* it may have been the only one to watch one of the others */
@@ -242,7 +261,8 @@ void lw_barrier_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_
 
 void lw_barrier_abort(struct lw_arena *arena, struct lw_slot *slot) {
     uint32_t dead;
-    bool wake = enter(arena, slot, &dead);
+    bool wake;
+    enter(arena, slot, &dead, &wake);
     if (!(lw_load_relaxed(&slot->round) & LW_BARRIER_BROKEN)) {
         end_round(arena, slot, LW_BARRIER_FAILED | LW_BARRIER_BROKEN);
         wake = true;
@@ -252,9 +272,10 @@ void lw_barrier_abort(struct lw_arena *arena, struct lw_slot *slot) {
 
 void lw_barrier_reset(struct lw_arena *arena, struct lw_slot *slot) {
     uint32_t dead;
-    bool wake = enter(arena, slot, &dead);
+    bool wake;
+    struct tally tally = enter(arena, slot, &dead, &wake);
     uint32_t round = lw_load_relaxed(&slot->round);
-    if (count_all(arena, slot).in > 0) {
+    if (tally.in > 0) {
         end_round(arena, slot, LW_BARRIER_FAILED);
         wake = true;
     } else if (round & LW_BARRIER_BROKEN) {

@@ -23,10 +23,10 @@
  * that is slow to wake still gets that of its own round.
  *
  * What a death leaves: a WAITING or RUNNING cell of a dead member: that breaks the barrier, for all that
- * are in it and those that come. All that wait watch the others that were there when they fell asleep. The
- * one that came last is watched by none of them at first: after LW_BARRIER_PATIENCE_NS it wakes one to
- * watch it, so that rounds that are quicker cost nothing; before that the re-check does it. One that runs the
- * action does so at once.
+ * are in it and those that come. Who has waited for LW_BARRIER_PATIENCE_NS watches the others that are there,
+ * and calls one of them to watch it; before that it sleeps on the round alone, so that rounds that are quicker
+ * cost nothing. Whose death nobody watches yet, the re-check finds. Who comes last and runs the action
+ * calls one at once.
  *
  * Modelled in models/barrier.pml. */
 #ifndef LW_BARRIER_H
@@ -59,6 +59,7 @@ struct lw_barrier_wait {
     uint32_t index;       /* how many were there before */
     uint32_t round;       /* the word when it came */
     uint32_t dead;        /* who broke it by dying, if this one found it; or 0 */
+    int64_t patient_until_ns; /* 0: has not slept yet */
     bool watched;
 };
 

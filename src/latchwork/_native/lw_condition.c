@@ -51,7 +51,8 @@ static bool watches(uint64_t mine, uint64_t other) {
 const struct lw_queue lw_condition_queue = {settle, watches};
 
 enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     if (unsettled) settle(arena, slot, &settled);
@@ -63,7 +64,8 @@ enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, s
 }
 
 bool lw_condition_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     bool chosen = !lw_cell_is_waiting(lw_cell_load(wait->cell));
@@ -78,7 +80,8 @@ bool lw_condition_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_
 
 void lw_condition_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
     if (!lw_condition_leave(arena, slot, wait)) return;
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     choose(arena, slot, 1, &settled.wakes);
@@ -89,7 +92,8 @@ void lw_condition_give_up(struct lw_arena *arena, struct lw_slot *slot, struct l
 
 void lw_condition_notify(struct lw_arena *arena, struct lw_slot *slot, uint32_t count) {
     if (lw_condition_waiting(slot) == 0) return;
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     settle(arena, slot, &settled);

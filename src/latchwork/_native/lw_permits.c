@@ -192,7 +192,8 @@ static bool take(struct lw_arena *arena, struct lw_slot *slot, struct lw_cell **
 /* Takes one, or joins the queue. */
 static enum lw_queued join(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
                            struct lw_cell **hint) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     settle(arena, slot, &settled);
@@ -219,7 +220,8 @@ static enum lw_queued join(struct lw_arena *arena, struct lw_slot *slot, struct 
 
 /* Leaves the queue; true if it was granted meanwhile. */
 static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait, bool keep) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     bool granted = lw_cell_state(lw_cell_load(wait->cell)) == LW_CELL_CHOSEN;
@@ -279,7 +281,8 @@ static uint32_t take_back(const struct lw_arena *arena, const struct lw_slot *sl
 }
 
 bool lw_permits_release(struct lw_arena *arena, struct lw_slot *slot, uint32_t count, struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     if (unsettled) settle(arena, slot, &settled);

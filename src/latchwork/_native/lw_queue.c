@@ -17,7 +17,8 @@ void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_sett
 
 void lw_queue_settle(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
                      struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     queue->settle(arena, slot, &settled);

@@ -12,6 +12,12 @@ struct lw_settled {
     uint32_t count; /* how much that was */
 };
 
+/* Not an initializer: that would clear all the room for wakes, some 10 ns at each call. */
+static inline void lw_settled_begin(struct lw_settled *settled) {
+    settled->wakes.count = 0;
+    settled->dead = settled->count = 0;
+}
+
 struct lw_queue {
     /* Under the guard: frees the cells of the dead, and gives what can be given. */
     void (*settle)(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled);

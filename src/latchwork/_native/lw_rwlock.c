@@ -195,7 +195,8 @@ static enum lw_queued enqueue(struct lw_arena *arena, struct lw_slot *slot, stru
 /* Goes in, or joins the queue (then wait->cell is set). */
 static enum lw_queued join_read(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
                                 struct lw_cell **hint) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     settle(arena, slot, &settled);
@@ -216,7 +217,8 @@ static enum lw_queued join_read(struct lw_arena *arena, struct lw_slot *slot, st
 }
 
 static enum lw_queued join_write(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     enum lw_queued queued = LW_QUEUE_TIMEOUT;
@@ -240,7 +242,8 @@ static enum lw_queued join_write(struct lw_arena *arena, struct lw_slot *slot, s
 }
 
 bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled, got = false;
     if (!lw_guard_try(arena, slot, &unsettled)) return false;
     if (unsettled) settle(arena, slot, &settled);
@@ -268,7 +271,8 @@ static void pass_the_watch_on(struct lw_arena *arena, struct lw_slot *slot, stru
 
 /* Leaves the queue; true if it was granted meanwhile, which with `keep` it then has. */
 static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait, bool write, bool keep) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     enum lw_cell_state state = granted_state(wait, write);
@@ -318,7 +322,8 @@ void lw_rwlock_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_q
 }
 
 enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct lw_slot *slot, bool may_wait) {
-    struct lw_settled settled = {.dead = 0};
+    struct lw_settled settled;
+    lw_settled_begin(&settled);
     bool unsettled;
     if (may_wait)
         lw_guard_enter(arena, slot, &unsettled);
