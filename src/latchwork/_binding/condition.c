@@ -201,7 +201,7 @@ static PyObject *condition_waiting(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    return PyLong_FromUnsignedLong(lw_condition_waiting(handle->slot));
+    return PyLong_FromUnsignedLong(lw_condition_waiters(handle->arena, handle->slot));
 }
 
 static PyObject *get_lock(PyObject *self, void *unused) {

@@ -55,12 +55,23 @@ enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, s
     lw_settled_begin(&settled);
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
-    if (unsettled) settle(arena, slot, &settled);
+    settle(arena, slot, &settled); /* first: what the dead were notified of is not for one that came later */
     uint32_t ticket = lw_cells_ticket(arena, slot);
     wait->cell = lw_cells_claim(arena, slot, lw_cell_make(arena->self_id, LW_CELL_WAITING, ticket), true);
     count_waiting(arena, slot);
     lw_queue_leave(arena, slot, &settled, NULL);
     return wait->cell ? LW_QUEUE_GRANTED : LW_QUEUE_NO_ROOM;
+}
+
+uint32_t lw_condition_waiters(const struct lw_arena *arena, const struct lw_slot *slot) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    uint32_t waiting = 0;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (lw_cell_is_waiting(value) && lw_member_alive(arena, lw_cell_id(value))) waiting++;
+    }
+    return waiting;
 }
 
 bool lw_condition_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {

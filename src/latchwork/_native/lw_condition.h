@@ -24,6 +24,9 @@
 
 extern const struct lw_queue lw_condition_queue;
 
+/* How many of the living wait: for people. */
+uint32_t lw_condition_waiters(const struct lw_arena *arena, const struct lw_slot *slot);
+
 static inline uint32_t lw_condition_waiting(const struct lw_slot *slot) { return lw_load_acq(&slot->waiting); }
 
 /* Joins the queue: to be called with the lock held. LW_QUEUE_NO_ROOM, or LW_QUEUE_GRANTED: joined. */

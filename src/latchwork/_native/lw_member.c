@@ -63,7 +63,8 @@ bool lw_member_alive(const struct lw_arena *arena, uint32_t id) {
     struct lw_member *member = &arena->members[index];
     if (lw_load_acq(&member->id) != id) return false;
     if (lw_load_relaxed(&member->found_dead) == id) return false;
-    return !(lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED);
+    if (lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED) return false;
+    return lw_load_acq(&member->id) == id; /* else that was the word of one that uses the entry again */
 }
 
 bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id) {

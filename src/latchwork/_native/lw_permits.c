@@ -55,13 +55,45 @@ static uint32_t subtract(struct lw_cell *cell, uint32_t id, uint32_t count) {
     return 0;
 }
 
+enum whose { MINE, NOBODYS, ANYBODYS };
+
+static bool is(const struct lw_arena *arena, uint64_t value, enum whose whose) {
+    if (lw_cell_state(value) != LW_CELL_HELD) return false;
+    if (whose == MINE) return lw_cell_id(value) == arena->self_id;
+    return whose == ANYBODYS || lw_cell_id(value) == LW_ID_DEAD;
+}
+
+static uint64_t sum_of(const struct lw_arena *arena, const struct lw_slot *slot, enum whose whose) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    uint64_t sum = 0;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (is(arena, value, whose)) sum += lw_cell_value(value);
+    }
+    return sum;
+}
+
+static uint32_t take_back(const struct lw_arena *arena, const struct lw_slot *slot, enum whose whose, uint32_t count) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    struct lw_cell *cell;
+    while (count > 0 && (cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (is(arena, value, whose)) count -= subtract(cell, lw_cell_id(value), count);
+    }
+    return count;
+}
+
 bool lw_permits_try(struct lw_arena *arena, struct lw_slot *slot, struct lw_cell *hint) {
     if (!hint || lw_load_relaxed(&slot->bell) & LW_PERMITS_QUEUE || !add(hint, arena->self_id)) return false;
     LW_CRASH(permits_counted); /* CRASH: a permit of a dead one: holds nothing */
-    struct tally tally = count_all(arena, slot);
-    bool queue = lw_load_seq(&slot->bell) & LW_PERMITS_QUEUE;
-    if (!queue && tally.held <= lw_load_relaxed(&slot->limit)) return true;
-    subtract(hint, arena->self_id, 1);
+    /* First this, then the sum: if nobody waits now, a settle that is granting either has yet to count, or
+     * has granted, and the sum sees it. */
+    if (!(lw_load_seq(&slot->bell) & LW_PERMITS_QUEUE) &&
+        count_all(arena, slot).held <= lw_load_relaxed(&slot->limit))
+        return true;
+    /* Another thread's release may have taken this very 1: then there is one in another cell instead. */
+    if (!subtract(hint, arena->self_id, 1)) take_back(arena, slot, MINE, 1);
     return false; /* one that waits may have counted it: the slow way, which now follows, settles */
 }
 
@@ -236,6 +268,8 @@ enum lw_queued lw_permits_acquire(struct lw_arena *arena, struct lw_slot *slot, 
                                   struct lw_cell **hint) {
     if (!wait->cell) {
         enum lw_queued joined = join(arena, slot, wait, hint);
+        if (joined == LW_QUEUE_TIMEOUT && wait->deadline_ns == 0 && lw_queue_find_dead(arena, slot))
+            joined = join(arena, slot, wait, hint);
         if (!wait->cell) return joined;
     }
     enum lw_queued slept = lw_queue_sleep(arena, slot, &lw_permits_queue, wait);
@@ -249,35 +283,6 @@ enum lw_queued lw_permits_acquire(struct lw_arena *arena, struct lw_slot *slot, 
 
 void lw_permits_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
     if (wait->cell) leave(arena, slot, wait, false);
-}
-
-enum whose { MINE, NOBODYS, ANYBODYS };
-
-static bool is(const struct lw_arena *arena, uint64_t value, enum whose whose) {
-    if (lw_cell_state(value) != LW_CELL_HELD) return false;
-    if (whose == MINE) return lw_cell_id(value) == arena->self_id;
-    return whose == ANYBODYS || lw_cell_id(value) == LW_ID_DEAD;
-}
-
-static uint64_t sum_of(const struct lw_arena *arena, const struct lw_slot *slot, enum whose whose) {
-    struct lw_walk walk = lw_cells_begin(slot);
-    const struct lw_cell *cell;
-    uint64_t sum = 0;
-    while ((cell = lw_cells_next(arena, &walk))) {
-        uint64_t value = lw_cell_load(cell);
-        if (is(arena, value, whose)) sum += lw_cell_value(value);
-    }
-    return sum;
-}
-
-static uint32_t take_back(const struct lw_arena *arena, const struct lw_slot *slot, enum whose whose, uint32_t count) {
-    struct lw_walk walk = lw_cells_begin(slot);
-    struct lw_cell *cell;
-    while (count > 0 && (cell = lw_cells_next(arena, &walk))) {
-        uint64_t value = lw_cell_load(cell);
-        if (is(arena, value, whose)) count -= subtract(cell, lw_cell_id(value), count);
-    }
-    return count;
 }
 
 bool lw_permits_release(struct lw_arena *arena, struct lw_slot *slot, uint32_t count, struct lw_queue_wait *wait) {

@@ -24,8 +24,9 @@
  *       nobody waits for, or was granted to one that they don't watch yet, the number is raised, this
  *       cleared, and all are woken.
  *
- * Without the guard, to acquire: add 1 to one's HELD, then look at QUEUE and at the sum of all; if somebody waits,
- * or the sum is above the limit, take the 1 back and go through the guard. Of two that add at the same
+ * Without the guard, to acquire: add 1 to one's HELD, then look at QUEUE, then at the sum of all; if somebody waits,
+ * or the sum is above the limit, take the 1 back and go through the guard. (In this order: a settle that
+ * counted before the add says QUEUE until it has granted, and what it granted is in the sum.) Of two that add at the same
  * time at least the later one sees both, so the sum of those that succeed is never above the limit; if
  * each sees the other and both take it back, the later one under the guard gets it. To
  * release: take from one's HELD, then look at the bell; if it asks for anything, settle under the guard. Who

@@ -1,6 +1,7 @@
 #include "lw_queue.h"
 
 #include "lw_crash.h"
+#include "lw_member.h"
 
 void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled,
                     struct lw_queue_wait *wait) {
@@ -23,6 +24,18 @@ void lw_queue_settle(struct lw_arena *arena, struct lw_slot *slot, const struct 
     lw_guard_enter(arena, slot, &unsettled);
     queue->settle(arena, slot, &settled);
     lw_queue_leave(arena, slot, &settled, wait);
+}
+
+bool lw_queue_find_dead(struct lw_arena *arena, const struct lw_slot *slot) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    bool found = false;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint32_t id = lw_cell_id(lw_cell_load(cell));
+        if (id == 0 || !lw_member_alive(arena, id) || !lw_member_is_mute(arena, id)) continue;
+        if (!lw_member_recheck(arena, id)) found = true;
+    }
+    return found;
 }
 
 static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, const struct lw_queue *queue,

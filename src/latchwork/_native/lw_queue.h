@@ -48,6 +48,9 @@ enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, cons
 /* Leaves the guard, then wakes; and notes whose death there is to tell. */
 void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled,
                     struct lw_queue_wait *wait);
+/* For those that do not wait, and so never re-check: looks by system calls at those whose death shows in no
+ * word. True if one of them was found dead: then try again. */
+bool lw_queue_find_dead(struct lw_arena *arena, const struct lw_slot *slot);
 /* Takes the guard and settles. */
 void lw_queue_settle(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
                      struct lw_queue_wait *wait);

@@ -155,7 +155,9 @@ bool lw_rwlock_read_fast(struct lw_arena *arena, struct lw_slot *slot, struct lw
     LW_CRASH(rwlock_counted); /* CRASH: a read of a dead one: holds nothing */
     if (lw_load_seq(&slot->gate) == 0) return true;
     uint32_t left;
-    subtract(cell, arena->self_id, &left);
+    bool settle_next;
+    /* Another thread's release may have taken this very 1: then there is one in another cell instead. */
+    if (!subtract(cell, arena->self_id, &left)) lw_rwlock_release_read(arena, slot, NULL, &settle_next);
     return false; /* a writer may have seen it: the slow way, which now follows, settles */
 }
 
@@ -290,6 +292,8 @@ enum lw_queued lw_rwlock_read(struct lw_arena *arena, struct lw_slot *slot, stru
                               struct lw_cell **hint) {
     if (!wait->cell) {
         enum lw_queued joined = join_read(arena, slot, wait, hint);
+        if (joined == LW_QUEUE_TIMEOUT && wait->deadline_ns == 0 && lw_queue_find_dead(arena, slot))
+            joined = join_read(arena, slot, wait, hint);
         if (!wait->cell) return joined;
     }
     enum lw_queued slept = lw_queue_sleep(arena, slot, &lw_rwlock_queue, wait);
@@ -304,6 +308,8 @@ enum lw_queued lw_rwlock_read(struct lw_arena *arena, struct lw_slot *slot, stru
 enum lw_queued lw_rwlock_write(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
     if (!wait->cell) {
         enum lw_queued joined = join_write(arena, slot, wait);
+        if (joined == LW_QUEUE_TIMEOUT && wait->deadline_ns == 0 && lw_queue_find_dead(arena, slot))
+            joined = join_write(arena, slot, wait);
         if (!wait->cell) return joined;
     }
     enum lw_queued slept = lw_queue_sleep(arena, slot, &lw_rwlock_queue, wait);
