@@ -30,21 +30,23 @@ bool shown[N];    /* it woke one of the others to watch it */
 #define BROKEN 4
 #define NONE 9
 
-/* The round word: number, how the last one ended, whether it is broken. That it also counts those that have
- * arrived, so that it changes with each, is what `same` says. */
+/* The round word: number, how the last one ended, whether it is broken. It has calls, too, so that it changes with
+ * each that wants to be watched: that is what `same` says. */
 byte number, last; bool broken;
 byte st[N], in[N];       /* the cell; and its round */
 byte out[12];            /* what was read as the outcome of each round */
 bool meddled;
 
 #define CHANGED same[0] = false; same[1] = false; same[2] = false
-#ifdef BREAK_ARRIVAL
-#define ARRIVED skip
+#ifdef BREAK_CALLS
+#define CALLED skip
 #else
-#define ARRIVED CHANGED
+#define CALLED CHANGED
 #endif
 
 inline wake_one() {
+    d_step { CALLED };
+    MAY_DIE;
     atomic {
         if
         :: on[0] & CELL -> on[0] = on[0] ^ CELL; up[0] = true
@@ -118,6 +120,7 @@ inline count_in() {
 
 active [N] proctype P() {
     byte k, n, late = NONE, gone = NONE, told, round;
+    bool woken;
     bool recovered, expired, hurried, call;
 
     do
@@ -161,11 +164,11 @@ drained:    awake();
             if :: expired -> goto next :: else fi;
             goto arriving
         :: n + 1 < PARTIES ->
-            d_step { st[_pid] = WAITING; in[_pid] = number; n = 0; ARRIVED }
+            d_step { st[_pid] = WAITING; in[_pid] = number; n = 0 }
         :: n + 1 == PARTIES ->
             n = 0;
 #ifdef ACTION
-            d_step { st[_pid] = RUNNING; in[_pid] = number; ARRIVED };
+            d_step { st[_pid] = RUNNING; in[_pid] = number };
             MAY_DIE;
             UNLOCK_GUARD;
 #ifndef BREAK_RUNNING

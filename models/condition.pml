@@ -119,7 +119,7 @@ inline watch() {   /* all that came before, chosen or not */
 
 active [3] proctype P() {
     byte k, who = NONE, gone = NONE, told;
-    bool recovered, expired, hurried, again, result;
+    bool woken, recovered, expired, hurried, again, result;
 
     HURRY;
     LOCK;
@@ -185,7 +185,7 @@ over: skip
 
 active proctype Notifier() {
     byte k, who = NONE, gone = NONE, told, round;
-    bool recovered, again;
+    bool woken, recovered, again;
 
     do
     :: round == ROUNDS -> break

@@ -44,13 +44,25 @@ inline die() {
 }
 #if DEATHS
 #define MAY_DIE if :: die() :: true fi
+#define DIE_OR(does) atomic { MAY_DIE; does }   /* what does not change anything needs no death before it */
+#define OR_DIE :: die()
 #else
 #define MAY_DIE skip
+#define DIE_OR(does) atomic { does }
+#define OR_DIE
 #endif
 
 /* recovered: who had it has died; settle before anything else */
 #define LOCK_GUARD atomic { guard == 0 || !ALIVE(guard - 1) -> recovered = (guard != 0); guard = _pid + 1 }
 #define UNLOCK_GUARD guard = 0
+
+/* Who looks without the guard whom to watch looks last at who has it: that one may have freed its cell already,
+ * and not have granted yet what follows. */
+#ifdef BREAK_OWNER
+#define OWNER 0
+#else
+#define OWNER (guard != 0 && guard != _pid + 1 -> BIT(guard - 1) : 0)
+#endif
 
 /* compares all words and sleeps, in one step */
 #define SLEEP(still) atomic { if :: (still) && same[_pid] && !(dead & watched[_pid]) -> on[_pid] = CELL | watched[_pid] :: else fi }
@@ -58,8 +70,8 @@ inline die() {
 #define WAKE_CELL(p) if :: on[p] & CELL -> on[p] = on[p] ^ CELL; up[p] = true :: else fi
 
 /* The sleep ends; whatever ended it, the alive words are looked at: a wake for a death may have been counted
- * for this thread although it was woken, or gave up, for another reason. Who finds a dead one wakes all
- * others on it, then settles (told). */
+ * for this thread although it was woken, or gave up, for another reason. Who finds a dead one settles (told),
+ * and before, if it was woken, wakes all others on it. */
 #ifdef TIMEOUTS
 #define HURRY if :: hurried = true :: hurried = false fi
 #else
@@ -81,13 +93,15 @@ inline awake() {
 #ifdef RECHECK
     :: atomic { on[_pid] != 0 && deaths > 0 -> skip }
 #endif
+    OR_DIE
     fi;
-    atomic { on[_pid] = 0; up[_pid] = false; same[_pid] = false };
+    d_step { woken = up[_pid]; on[_pid] = 0; up[_pid] = false; same[_pid] = false };
     MAY_DIE;
     d_step {
         told = watched[_pid] & dead;
         watched[_pid] = 0;
-        k = 0;
+        k = (woken -> 0 : N);
+        woken = false;
         do
         :: k < N ->
 #ifndef BREAK_TELL

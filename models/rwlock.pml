@@ -1,37 +1,55 @@
 /* The RWLock: src/latchwork/_native/lw_rwlock.h. N processes; each reads or writes, up to ROUNDS times. The
  * flags: guarded.h, and
  *
- * -DDEATHS=1   without a re-check; but a reader does not die between adding to its cell and being in, or
- *              between taking back and settling (-DANY_STEP: there, too)
+ * -DROLES      the first only reads, the others only write (which leaves room for N=4)
+ * -DSTEPS      those that are to be watched are looked at one by one
+ * -DTIMEOUTS   of the calls of HURRIED of the processes; not of the first one
+ * -DDEATHS=1   without a re-check: but nobody dies between a grant (or a nudge) and its wake, unless the one that
+ *              is to be woken watches it (-DANY_STEP: there, too, which needs the re-check). Which one dies
+ *              makes no difference: the first.
  *
- * Checked: never a writer with another holder; nobody sleeps for ever (an invalid end state). */
+ * Checked: never a writer with another holder; nobody sleeps for ever (an invalid end state).
+ *
+ * A process has one HELD cell here, and one to wait in; in the code a CHOSEN becomes a second HELD. */
 #ifndef N
 #define N 3
 #endif
 #ifndef ROUNDS
 #define ROUNDS 2
 #endif
+#ifndef HURRIED
+#define HURRIED 1
+#endif
+#if defined(ANY_STEP) || defined(RECHECK)
+#define MORTAL (_pid == 0)
+#else
+#define REACHES(p) (!(wakes & BIT(p)) || !(on[p] & CELL) || (on[p] & BIT(_pid)))
+#if N > 3
+#define MORTAL (_pid == 0 && (wakes == 0 || (REACHES(1) && REACHES(2) && REACHES(3))))
+#else
+#define MORTAL (_pid == 0 && (wakes == 0 || (REACHES(1) && REACHES(2))))
+#endif
+#endif
 #include "guarded.h"
 
 #define FREE 0
-#define READ 1
-#define RWAIT 2
-#define WWAIT 3
-#define WRITE 4
+#define RWAIT 1
+#define WWAIT 2
+#define CHOSEN 3
+#define WRITES 4
 #define NONE 9
 #define QUEUED(p) (st[p] == RWAIT || st[p] == WWAIT)
 
+#define NO_CELL 0
+#define HELD_0 1
+#define HELD_1 2
+
 byte st[N], ticket[N], tickets;
+byte held[N];
 bool closed;                     /* the gate */
 byte readers, writers;           /* who is inside, as sets of members; a dead one is not */
 
-#if defined(ANY_STEP) || defined(RECHECK)
-#define MAY_DIE_OUTSIDE MAY_DIE
-#else
-#define MAY_DIE_OUTSIDE skip
-#endif
-
-inline leave(p) {
+inline leave_line(p) {
     k = 0;
     do
     :: k < N -> if :: QUEUED(k) && ticket[k] > ticket[p] -> ticket[k]-- :: else fi; k++
@@ -40,231 +58,288 @@ inline leave(p) {
     ticket[p] = 0; tickets--; k = 0
 }
 
-inline queue(as) {
-    d_step { st[_pid] = as; ticket[_pid] = tickets; tickets++ }
-}
-
-inline look() {   /* gone: a cell of the dead; who: the oldest writer that waits; next: the oldest such reader */
-    k = 0; gone = NONE; who = NONE; next = NONE; saw = 0; writes = false;
+/* Of the living: who, the oldest writer that waits; next, the oldest reader that may be let in; reads, whether any
+ * is held; writes. */
+inline look() {
+    k = 0; who = NONE; next = NONE; reads = false; writes = false;
     do
     :: k < N ->
         if
-        :: st[k] == FREE
-        :: st[k] != FREE && !ALIVE(k) -> gone = k
-        :: st[k] == READ && ALIVE(k) -> saw = saw | BIT(k)
-        :: st[k] == WRITE && ALIVE(k) -> writes = true
-        :: st[k] == WWAIT && ALIVE(k) -> if :: who == NONE -> who = k :: else -> if :: ticket[k] < ticket[who] -> who = k :: else fi fi
-        :: st[k] == RWAIT && ALIVE(k) -> if :: next == NONE -> next = k :: else -> if :: ticket[k] < ticket[next] -> next = k :: else fi fi
+        :: ALIVE(k) ->
+            reads = (reads || held[k] == HELD_1 || st[k] == CHOSEN);
+            writes = (writes || st[k] == WRITES);
+            if
+            :: st[k] == WWAIT && who == NONE -> who = k
+            :: st[k] == WWAIT && who != NONE && ticket[k] < ticket[who] -> who = k
+            :: st[k] == RWAIT && next == NONE -> next = k
+            :: st[k] == RWAIT && next != NONE && ticket[k] < ticket[next] -> next = k
+            :: else
+            fi
+        :: else
         fi;
         k++
     :: else -> break
     od;
     k = 0;
-#ifdef BREAK_YOUNGER
+#ifdef BREAK_OLDEST
     if :: next != NONE && who != NONE && !ended -> next = NONE :: else fi
 #else
-    /* without a write that has ended, only readers that came before the writer go in */
+#ifndef BREAK_YOUNGER
+    /* without a write that has ended, only readers that came before the writer */
     if :: next != NONE && who != NONE && !ended && ticket[next] > ticket[who] -> next = NONE :: else fi
 #endif
+#endif
 }
 
-inline forget() { gone = NONE; who = NONE; next = NONE; writes = false }
-
-inline settle() {   /* ended: a write has just ended */
+inline enter() {   /* from a dead owner: all that sleep on cells are woken */
+    atomic {
+        guard == 0 || !ALIVE(guard - 1) ->
+        d_step {
 #ifndef BREAK_REWAKE
-    /* the dead owner of the guard may have let somebody in and not have woken it */
-    if
-    :: recovered -> d_step {
-        k = 0;
-        do
-        :: k < N -> if :: st[k] == READ || st[k] == WRITE -> WAKE_CELL(k) :: else fi; k++
-        :: else -> break
-        od;
-        k = 0; recovered = false }
-    :: else
-    fi;
-#endif
-    do
-    :: true ->
-        MAY_DIE;
-        d_step { look() };
-        if
-        :: gone != NONE ->
-            d_step {
-                if :: QUEUED(gone) -> leave(gone) :: else fi;
-                if :: st[gone] == WRITE -> ended = true :: else fi;
-#ifndef BREAK_LEAVER
-                if :: st[gone] == WWAIT -> rewatch = true :: else fi;
-#endif
-                st[gone] = FREE; forget()
-            }
-        :: gone == NONE && !writes && next != NONE ->
-            MAY_DIE;
-            d_step { leave(next); st[next] = READ; same[next] = false };
-            MAY_DIE;
-            d_step { WAKE_CELL(next); rewatch = true; forget() }
-        :: gone == NONE && !writes && next == NONE && who != NONE && !saw ->
-            MAY_DIE;
-            d_step { leave(who); st[who] = WRITE; same[who] = false };
-            MAY_DIE;
-            d_step { WAKE_CELL(who); rewatch = false; forget() };
-            break
-        :: gone == NONE && !writes && next == NONE && who == NONE ->
-            MAY_DIE;
-            closed = false;
-            d_step { forget() };
-            break
-        :: else ->
-            /* the oldest writer goes on waiting: does it watch those it waits for? */
-#ifndef BREAK_WATCH
             if
-#ifdef WATCH_ALWAYS
-            :: who != NONE && who != _pid && saw ->
-#else
-            :: who != NONE && who != _pid && rewatch ->
+            :: guard != 0 -> WAKE_CELL(0); WAKE_CELL(1); WAKE_CELL(2)
+#if N > 3
+                ; WAKE_CELL(3)
 #endif
-                MAY_DIE;
-#ifndef BREAK_BUMP
-                same[who] = false;
-                MAY_DIE;
-#endif
-                d_step { WAKE_CELL(who) }
             :: else
             fi;
 #endif
-            d_step { forget() };
-            break
-        fi
-    od;
-    atomic { told = 0; ended = false; rewatch = false }
-}
-
-/* Those that hold, and those that came before: the readers of the very look that said that this one has to wait,
- * as they may leave without the guard. */
-inline watch() {
-    d_step {
-        k = 0; same[_pid] = true;
-#ifdef BREAK_SAW
-        watched[_pid] = 0;
-#else
-        watched[_pid] = saw;
-#endif
-        do
-        :: k < N ->
-            if
-            :: k != _pid && st[k] != FREE && !(QUEUED(k) && ticket[k] > ticket[_pid]) -> watched[_pid] = watched[_pid] | BIT(k)
-            :: else
-            fi;
-            k++
-        :: else -> break
-        od;
-        k = 0
+            guard = _pid + 1
+        }
     }
 }
 
-/* Under the guard, queued and settled. Ends without the guard. */
-inline wait_for(as, got_as) {
+/* The wakes are sent when the guard has been left. */
+inline leave_guard() {
+    DIE_OR(UNLOCK_GUARD);
     do
-    :: st[_pid] == got_as -> UNLOCK_GUARD; break
-    :: st[_pid] == as && expired ->
-        d_step {
-            leave(_pid); st[_pid] = FREE;
-#ifndef BREAK_LEAVER
-            rewatch = (as == WWAIT)
+    :: atomic { wakes & BIT(0) -> MAY_DIE; WAKE_CELL(0); wakes = wakes ^ BIT(0) }
+    :: atomic { wakes & BIT(1) -> MAY_DIE; WAKE_CELL(1); wakes = wakes ^ BIT(1) }
+    :: atomic { wakes & BIT(2) -> MAY_DIE; WAKE_CELL(2); wakes = wakes ^ BIT(2) }
+#if N > 3
+    :: atomic { wakes & BIT(3) -> MAY_DIE; WAKE_CELL(3); wakes = wakes ^ BIT(3) }
 #endif
-        };
-        if :: as == WWAIT -> settle() :: else fi;
-        MAY_DIE;
-        UNLOCK_GUARD;
-        goto next_round
-    :: st[_pid] == as && !expired ->
-        watch();
-        MAY_DIE;
-        UNLOCK_GUARD;
-        MAY_DIE;
-        SLEEP(st[_pid] == as);
-        MAY_DIE;
-        awake();
-        MAY_DIE;
+    :: wakes == 0 -> break
+    od
+}
+
+#define CLEAR_LOOK who = NONE; next = NONE; reads = false; writes = false
+
+inline choose(p, as) { leave_line(p); st[p] = as; same[p] = false; wakes = wakes | BIT(p) }
+
+inline give() {   /* ended: a write has just ended; as one has, too, if who wrote is dead */
+    d_step {
         if
-        :: st[_pid] == got_as && !told -> break
+        :: !ALIVE(0) ->
+            if
+            :: QUEUED(0) -> leave_line(0)
+            :: st[0] == WRITES -> ended = true
+            :: else
+            fi;
+            st[0] = FREE; held[0] = NO_CELL
         :: else
         fi;
-        LOCK_GUARD;
-        settle();
-        MAY_DIE
+        told = 0;
+        look()
+    }
+    if
+    :: !writes && who == NONE ->
+        do
+        :: atomic { next != NONE -> MAY_DIE; d_step { choose(next, CHOSEN); look() } }
+        :: next == NONE -> break
+        od;
+        if
+        :: closed -> DIE_OR(closed = false)
+        :: else
+        fi
+    :: !writes && who != NONE ->
+        if
+        :: !closed -> DIE_OR(closed = true)
+        :: else
+        fi;
+        if
+        :: next != NONE ->
+            do
+            :: atomic { next != NONE -> MAY_DIE; d_step { choose(next, CHOSEN); look() } }
+            :: next == NONE -> break
+            od;
+#ifdef BREAK_WATCH
+            skip
+#else
+            if
+            :: ended && who != NONE ->   /* it is to watch them */
+#ifdef BREAK_NUDGE
+                DIE_OR(wakes = wakes | BIT(who))
+#else
+                DIE_OR(same[who] = false; wakes = wakes | BIT(who))
+#endif
+            :: else
+            fi
+#endif
+        :: else ->
+            d_step { look() };   /* the reads, once more */
+            if
+            :: !reads -> DIE_OR(d_step { if :: who != NONE -> choose(who, WRITES) :: else fi })
+            :: else
+            fi
+        fi
+    :: else
+    fi;
+    d_step { ended = false; who = NONE; next = NONE; reads = false; writes = false }
+}
+
+/* Without the guard: all that hold or have a HELD cell, and those that came before. */
+#ifdef BREAK_HELD_0
+#define HAS_CELL(p) (held[p] == HELD_1 || st[p] == CHOSEN || st[p] == WRITES)
+#else
+#define HAS_CELL(p) (held[p] != NO_CELL || st[p] == CHOSEN || st[p] == WRITES)
+#endif
+#define OLDER(p) (QUEUED(p) && ticket[p] < ticket[_pid])
+#define NEXT(i) ((_pid + i) % N)
+#define WATCH_ONE(p) watched[_pid] = watched[_pid] | ((HAS_CELL(p) || OLDER(p)) -> BIT(p) : 0)
+#define WATCH_1 same[_pid] = QUEUED(_pid); WATCH_ONE(NEXT(1))
+#if N > 3
+#define WATCH_3 ; WATCH_ONE(NEXT(3)); watched[_pid] = watched[_pid] | OWNER
+#else
+#define WATCH_3 ; watched[_pid] = watched[_pid] | OWNER
+#endif
+#ifdef STEPS
+#define WATCH d_step { WATCH_1 }; WATCH_ONE(NEXT(2)) WATCH_3
+#else
+#define WATCH d_step { WATCH_1; WATCH_ONE(NEXT(2)) WATCH_3 }
+#endif
+
+/* Queued, and without the guard. */
+inline wait_for(as, got_as) {
+    do
+    :: true ->
+        WATCH;
+        SLEEP(st[_pid] == as);
+        awake();
+        if
+        :: told -> enter(); give(); leave_guard()
+        :: else
+        fi;
+        if
+        :: st[_pid] == got_as -> break
+        :: st[_pid] == as && expired ->
+            enter();
+            if
+            :: st[_pid] == got_as -> give(); leave_guard(); break
+            :: st[_pid] == as ->
+                DIE_OR(d_step { leave_line(_pid); st[_pid] = FREE });
+                give();
+#ifndef BREAK_LEAVER
+                if
+                :: as == WWAIT ->
+                    d_step { look() };
+                    if
+                    :: who != NONE -> DIE_OR(same[who] = false; wakes = wakes | BIT(who))
+                    :: else
+                    fi;
+                    d_step { who = NONE; next = NONE; reads = false; writes = false }
+                :: else
+                fi;
+#endif
+                leave_guard();
+                goto next_round
+            fi
+        :: else
+        fi
     od
 }
 
 active [N] proctype P() {
-    byte k, who = NONE, next = NONE, gone = NONE, told, round;
-    byte saw;
-    bool recovered, expired, hurried, writes, ended, rewatch;
+    byte k, who = NONE, next = NONE, told, round, wakes;
+    bool expired, hurried, woken, reads, writes, ended;
+    if :: held[_pid] = HELD_0 :: true fi;   /* it has read before, or not */
 
     do
     :: round == ROUNDS -> break
+#ifdef ROLES
+    :: round < ROUNDS && _pid != 0 ->
+#else
     :: round < ROUNDS ->
+#endif
         round++;
-        HURRY;
-        LOCK_GUARD;
-        if :: recovered -> settle() :: else fi;
-        queue(WWAIT);
-        MAY_DIE;
-        closed = true;
-        settle();
-        MAY_DIE;
-        wait_for(WWAIT, WRITE);
-        MAY_DIE;
-        d_step { assert(((readers | writers) & (255 - dead)) == 0); writers = writers | BIT(_pid) };
-        MAY_DIE;
-        writers = writers ^ BIT(_pid);
-        MAY_DIE;
-        LOCK_GUARD;
-        if :: recovered -> settle() :: else fi;
-        MAY_DIE;
-        st[_pid] = FREE;
-        ended = true;
-        settle();
-        MAY_DIE;
-        UNLOCK_GUARD
-    :: round < ROUNDS ->
-        round++;
-        HURRY;
-        st[_pid] = READ;
-        MAY_DIE_OUTSIDE;
         if
-        :: !closed -> skip
-        :: else ->
-            MAY_DIE_OUTSIDE;
-            st[_pid] = FREE;
-            MAY_DIE_OUTSIDE;
-            LOCK_GUARD;
-            MAY_DIE_OUTSIDE;
-            if :: recovered -> settle() :: else fi;
-            queue(RWAIT);
-            settle();
-            MAY_DIE;
-            wait_for(RWAIT, READ)
+        :: !closed ->   /* without the queue */
+            enter();
+            if
+            :: !closed ->
+                DIE_OR(closed = true);
+                d_step { look() };
+                if
+                :: !reads && !writes && next == NONE ->
+                    DIE_OR(st[_pid] = WRITES; reads = false; who = NONE);
+                    leave_guard();
+                    goto writing
+                :: else -> d_step { CLEAR_LOOK }; give()
+                fi
+            :: else
+            fi;
+            leave_guard()
+        :: true
         fi;
-        atomic { assert((writers & (255 - dead)) == 0); readers = readers | BIT(_pid) };
-        MAY_DIE;
-        readers = readers ^ BIT(_pid);
-        MAY_DIE;
-        st[_pid] = FREE;
-        MAY_DIE;
+        enter();
+        DIE_OR(st[_pid] = WWAIT; ticket[_pid] = tickets; tickets++; if :: _pid != 0 && _pid <= HURRIED -> HURRY :: else fi);
+        give();
+        leave_guard();
+        wait_for(WWAIT, WRITES);
+writing: skip;
+        d_step { assert(((readers | writers) & (255 - dead)) == 0); writers = writers | BIT(_pid) };
+        DIE_OR(writers = writers ^ BIT(_pid));
+        enter();
+        DIE_OR(st[_pid] = FREE; ended = true);
+        give();
+        leave_guard();
+        goto next_round
+#ifdef ROLES
+    :: round < ROUNDS && _pid == 0 ->
+#else
+    :: round < ROUNDS ->
+#endif
+        round++;
+        if
+        :: held[_pid] == HELD_0 && !closed ->
+            DIE_OR(held[_pid] = HELD_1);
+            if
+            :: !closed -> goto reading
+            :: else -> DIE_OR(held[_pid] = HELD_0)
+            fi
+        :: held[_pid] != HELD_0 || closed
+        fi;
+        enter();
+        give();
+        d_step { look(); next = NONE; reads = false };
+        if
+        :: !writes && who == NONE ->
+            if
+            :: held[_pid] == NO_CELL -> DIE_OR(held[_pid] = HELD_0)
+            :: else
+            fi;
+            DIE_OR(held[_pid] = HELD_1);
+            leave_guard();
+            goto reading
+        :: else ->
+            DIE_OR(st[_pid] = RWAIT; ticket[_pid] = tickets; tickets++; who = NONE; writes = false;
+                if :: _pid != 0 && _pid <= HURRIED -> HURRY :: else fi);
+            leave_guard()
+        fi;
+        wait_for(RWAIT, CHOSEN);
+        DIE_OR(st[_pid] = FREE; held[_pid] = HELD_1);
+reading: skip;
+        d_step { assert((writers & (255 - dead)) == 0); readers = readers | BIT(_pid) };
+        DIE_OR(readers = readers ^ BIT(_pid));
+        DIE_OR(held[_pid] = HELD_0);
 #ifndef BREAK_GATE
         if
-        :: closed ->
-            LOCK_GUARD;
-            settle();
-            MAY_DIE;
-            UNLOCK_GUARD
+        :: closed -> enter(); give(); leave_guard()
         :: else
-        fi
+        fi;
 #endif
 next_round:
-        MAY_DIE;
-        d_step { saw = 0; expired = false; hurried = false; recovered = false; told = 0 }
+        DIE_OR(expired = false; hurried = false; told = 0)
     od;
 over: skip
 }

@@ -72,14 +72,17 @@ def state_of(pid):
         return stat.read().rpartition(")")[2].split()[0]
 
 
+def is_asleep(pid):
+    """In futex or futex_waitv of x86-64 or arm64."""
+    with open(f"/proc/{pid}/syscall") as syscall:
+        number = syscall.read().split()[0]
+    return number in ("202", "98", "449") and state_of(pid) == "S"
+
+
 def asleep(pid):
     """Wait until the process sleeps in a futex."""
     end = time.monotonic() + SOON
-    while True:
-        with open(f"/proc/{pid}/syscall") as syscall:
-            number = syscall.read().split()[0]
-        if number in ("202", "98", "449") and state_of(pid) == "S":
-            return
+    while not is_asleep(pid):
         assert time.monotonic() < end, f"{pid} never slept"
         time.sleep(0.001)
 

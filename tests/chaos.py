@@ -21,21 +21,27 @@ import time
 import traceback
 from multiprocessing.sharedctypes import RawArray
 
+import chaos_family as family
+
 import latchwork
 from latchwork import program
 
-LOCKS = 3
+LOCKS = 4  # the last of them is an RLock
 EVENTS = 2
 STUCK_AFTER = 20.0
-COUNTS = ("acquired", "abandoned", "timeouts", "waited", "set", "created", "pickled")
-ROLES = ("locker", "locker", "trier", "waiter", "setter", "creator", "nested")
+COUNTS = (
+    *("acquired", "abandoned", "timeouts", "waited", "set", "created", "pickled"),
+    *family.COUNTS,
+)
+ROLES = ("locker", "locker", "trier", "waiter", "setter", "creator", "nested", *family.ROLES)
 
 
-class Shared:
+class Shared(family.FamilyShared):
     """Everything that the workers see."""
 
     def __init__(self, workers: int) -> None:
-        self.locks = [latchwork.Lock() for _ in range(LOCKS)]
+        super().__init__(workers)
+        self.locks = [*(latchwork.Lock() for _ in range(LOCKS - 1)), latchwork.RLock()]
         self.events = [latchwork.Event() for _ in range(EVENTS)]
         self.inside = RawArray(ctypes.c_long, LOCKS)
         self.first = RawArray(ctypes.c_long, LOCKS)
@@ -50,7 +56,7 @@ class Shared:
             self.broken.value = text.encode()[-1999:]
 
 
-class Worker:
+class Worker(family.FamilyRoles):
     """One process of one role, until it is killed."""
 
     def __init__(self, shared: Shared, place: int, seed: int) -> None:
@@ -151,7 +157,7 @@ def work(shared: Shared, place: int, role: str, seed: int) -> None:
         os._exit(3)
 
 
-class Chaos:
+class Chaos(family.FamilyChaos):
     """The one that starts, stops and kills."""
 
     def __init__(self, workers: int, seed: int) -> None:
@@ -162,12 +168,15 @@ class Chaos:
         self.kills = 0
         self.stops = 0
         self.started = 0
+        self.begin_family()
         for place in range(workers):
             self.processes.append(self.start(place))
 
     def start(self, place: int) -> multiprocessing.process.BaseProcess:
         method = "spawn" if self.random.random() < 0.02 else "fork"
         role = self.random.choice(ROLES)
+        if place < len(family.FIXED_ROLES):
+            role = family.FIXED_ROLES[place]
         seed = self.random.randrange(1 << 30)
         process = multiprocessing.get_context(method).Process(
             target=work, args=(self.shared, place, role, seed), daemon=True
@@ -218,6 +227,8 @@ class Chaos:
                 event.clear()
             if self.random.random() < 0.7:
                 self.kill(self.random.randrange(len(self.processes)))
+            if problem := self.tend_family():
+                return problem
             if self.shared.broken.value:
                 return self.shared.broken.value.decode(errors="replace")
             if problem := self.stuck():
@@ -236,14 +247,15 @@ class Chaos:
         before = arena.counts()
         arena.sweep()
         after = arena.counts()
-        held = LOCKS + EVENTS
+        held = LOCKS + EVENTS + self.shared.made
         pickled = self.total("pickled") + self.started
-        if after["live"] > held + pickled + 32:
+        cells = 8 * len(self.processes)  # more would be a leak: they are freed with the dead
+        if after["live"] > held + pickled + cells + 32:
             return f"{after['live']} slots live after all died, {held} held: {before} {after}"
         for lock in self.shared.locks:
             if not lock.acquire(timeout=5):
                 return "a lock can't be had although all others are dead"
-        return None
+        return self.family_leftovers()
 
     def total(self, what: str) -> int:
         return sum(self.shared.counts[COUNTS.index(what) :: len(COUNTS)])
@@ -253,7 +265,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
-    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=14)
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     logging.getLogger("latchwork").setLevel(logging.CRITICAL)
@@ -265,6 +277,7 @@ def main() -> int:
     problem = problem or chaos.leftovers()
     counts = ", ".join(f"{what} {chaos.total(what)}" for what in COUNTS)
     print(f"killed {chaos.kills}, stopped {chaos.stops}, started {chaos.started}, {counts}")
+    print(f"latest notification {chaos.latest:.3f} s, {chaos.helped} left by a dead owner")
     print(f"arena {program.arena().counts()}")
     print(f"FAILED: {problem}" if problem else "all laws held")
     return 1 if problem else 0

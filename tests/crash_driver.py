@@ -1,297 +1,25 @@
 """Stops a process at one CRASH mark, kills it there, and checks that the others go on.
 
-Run by test_crash_points.py on the test build: python crash_driver.py POINT. Prints "survived" at last.
+Run by test_crash_points.py on the test build: python crash_driver.py SCENE. Prints "survived" at last. A
+scene is called after its mark; behind a slash stands the role of the one that is killed, if it can be
+reached in several.
 """
 
-import contextlib
-import logging
-import os
-import pickle
-import signal
 import sys
-import time
+
+from crash import barrier, base, condition, permits, rlock, rwlock, words
+from crash.stage import DEADLINE, NotReached, end_well, fork, reap_all
 
 import latchwork
-from latchwork import _core, program
+from latchwork import program
 
-DEADLINE = 5.0  # a hang fails loudly; the re-check is at most a second
-
-logging.getLogger("latchwork").setLevel(logging.CRITICAL)
-
-
-def fork(act):
-    """Run a function in a forked child; the pid."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            act()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
+SCENES = dict(base.SCENES)
+for _module in (barrier, condition, permits, rlock, rwlock, words):
+    SCENES.update(_module.SCENES)
 
 
-def poll(what, condition):
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.0005)
-
-
-def state_of(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        return stat.read().rpartition(")")[2].split()[0]
-
-
-def asleep(*pids):
-    """Wait until they sleep, in a futex and nowhere else."""
-    for pid in pids:
-        poll(f"{pid} never slept", lambda pid=pid: in_futex(pid))
-
-
-def in_futex(pid):
-    with open(f"/proc/{pid}/syscall") as syscall:
-        number = syscall.read().split()[0]
-    # futex and futex_waitv on x86-64 and arm64
-    return number in ("202", "98", "449") and state_of(pid) == "S"
-
-
-class NotReached(Exception):
-    """A re-check may have put another one at the head of the queue: then the scene is played again."""
-
-
-def kill_at(pid, point):
-    """Wait until it stands still at the mark; kill it there."""
-    end = time.monotonic() + DEADLINE
-    while True:
-        done, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
-        if done:
-            if not os.WIFSTOPPED(status):
-                raise NotReached(f"{point} was never reached: status {status}")
-            break
-        assert time.monotonic() < end, f"{point} was never reached"
-        time.sleep(0.0005)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-
-
-def ends_well(pid):
-    end = time.monotonic() + DEADLINE
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            assert status == 0, f"a survivor failed: {status}"
-            return
-        assert time.monotonic() < end, "a survivor is stuck"
-        time.sleep(0.0005)
-
-
-def reap_all():
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-
-
-class Scene:
-    def __init__(self, point):
-        self.point = point
-        self.lock = latchwork.Lock(name="lock")
-        self.event = latchwork.Event(name="event")
-        self.own = program.arena()  # before any fork: so the children create in this one
-
-    def arm(self, skip=0):
-        _core.crash_arm(self.point, skip)
-
-    def take_and_give(self):
-        with self.lock:
-            pass
-
-    def waiters(self, count=2):
-        pids = [fork(self.take_and_give) for _ in range(count)]
-        asleep(*pids)
-        return pids
-
-    def armed(self, act, skip=0):
-        def armed():
-            self.arm(skip)
-            act()
-
-        return armed
-
-    # The scenes, by role of the victim.
-
-    def lock_releaser(self):
-        """The owner, while two wait."""
-        ready, go = os.pipe(), os.pipe()
-
-        def own():
-            self.lock.acquire()
-            os.write(ready[1], b"x")
-            os.read(go[0], 1)
-            self.arm()
-            self.lock.release()
-
-        victim = fork(own)
-        os.read(ready[0], 1)
-        others = self.waiters()
-        os.write(go[1], b"x")
-        kill_at(victim, self.point)
-        return others
-
-    def lock_waiter_before_sleep(self):
-        self.lock.acquire()
-        victim = fork(self.armed(self.take_and_give))
-        others = self.waiters()
-        kill_at(victim, self.point)
-        self.lock.release()
-        return others
-
-    def lock_waiter_woken(self):
-        """The first in the queue; two behind it."""
-        self.lock.acquire()
-        victim = fork(self.armed(self.take_and_give))
-        asleep(victim)
-        others = self.waiters()
-        self.lock.release()
-        kill_at(victim, self.point)
-        return others
-
-    def lock_heir(self):
-        """A waiter, while the owner is killed."""
-        ready = os.pipe()
-
-        def own():
-            self.lock.acquire()
-            os.write(ready[1], b"x")
-            signal.pause()
-
-        owner = fork(own)
-        os.read(ready[0], 1)
-        victim = fork(self.armed(self.take_and_give))
-        asleep(victim)
-        others = self.waiters()
-        os.kill(owner, signal.SIGKILL)
-        os.waitpid(owner, 0)
-        kill_at(victim, self.point)
-        return others
-
-    def event_waiter(self):
-        victim = fork(self.armed(self.event.wait))
-        others = [fork(self.event.wait) for _ in range(2)]
-        asleep(*others)
-        if self.point == "event_woken":
-            asleep(victim)
-            self.event.set()
-            kill_at(victim, self.point)
-        else:
-            kill_at(victim, self.point)
-            self.event.set()
-        return others
-
-    def event_setter(self):
-        others = [fork(self.event.wait) for _ in range(2)]
-        asleep(*others)
-        kill_at(fork(self.armed(self.event.set)), self.point)
-        return others
-
-    def forked(self):
-        self.arm()
-        victim = os.fork()
-        if victim == 0:
-            os._exit(0)
-        _core.crash_arm("event_stored", 1 << 30)
-        kill_at(victim, self.point)
-        return []
-
-    def creator(self):
-        def create():
-            made = [latchwork.Lock() for _ in range(100)]
-            del made
-            kept = [latchwork.Event() for _ in range(40_000)]
-            del kept
-
-        kill_at(fork(self.armed(create, skip=7)), self.point)
-        return []
-
-    def grower(self):
-        def create():
-            kept = [latchwork.Event() for _ in range(40_000)]
-            del kept
-
-        kill_at(fork(self.armed(create)), self.point)
-        return []
-
-    def namer(self):
-        def name():
-            latchwork.Lock(name="made and dropped, with a text that needs more than one slot" * 2)
-            latchwork.Event(name="unlinked").unlink()
-
-        kill_at(fork(self.armed(name)), self.point)
-        return []
-
-    def fourth_holder(self):
-        """A slot has room for three members that hold it."""
-        lock = latchwork.Lock()
-        data = pickle.dumps(lock)
-        keep = os.pipe()
-
-        def hold():
-            mine = pickle.loads(data)
-            os.read(keep[0], 1)
-            del mine
-
-        others = [fork(hold) for _ in range(2)]
-        arena = program.arena()
-        poll("holders", lambda: len(arena.members()) >= 3)
-        for pid in others:
-            poll("reading", lambda pid=pid: state_of(pid) == "S")
-        kill_at(fork(self.armed(lambda: [pickle.loads(data) for _ in range(3)])), self.point)
-        os.write(keep[1], b"xx")
-        with lock:
-            pass
-        return others
-
-    def repairer(self):
-        def create():
-            kept = [latchwork.Lock() for _ in range(10)]
-            del kept
-
-        def first():
-            _core.crash_arm("slot_popped", 3)
-            create()
-
-        kill_at(fork(first), "slot_popped")
-        return self.forked()  # the next one in is the child, when it becomes a member
-
-
-SCENES = {
-    "lock_acquired": Scene.lock_waiter_woken,
-    "lock_marked": Scene.lock_waiter_before_sleep,
-    "lock_woken": Scene.lock_waiter_woken,
-    "lock_recovering": Scene.lock_heir,
-    "lock_recovered": Scene.lock_heir,
-    "alive_woken": Scene.lock_heir,
-    "lock_released": Scene.lock_releaser,
-    "lock_signalled": Scene.lock_releaser,
-    "event_marked": Scene.event_waiter,
-    "event_woken": Scene.event_waiter,
-    "event_stored": Scene.event_setter,
-    "member_claimed": Scene.forked,
-    "member_locked": Scene.forked,
-    "fork_child": Scene.forked,
-    "slot_popped": Scene.creator,
-    "slot_filled": Scene.creator,
-    "slot_bumped": Scene.creator,
-    "slot_freed": Scene.creator,
-    "slot_dropped": Scene.creator,
-    "arena_grown": Scene.grower,
-    "holders_extended": Scene.fourth_holder,
-    "name_filled": Scene.namer,
-    "name_linked": Scene.namer,
-    "name_unlinked": Scene.namer,
-    "arena_repairing": Scene.repairer,
-}
+def point_of(scene):
+    return scene.partition("/")[0]
 
 
 def all_is_well(scene):
@@ -316,26 +44,27 @@ def all_is_well(scene):
     scene.own.sweep()
     assert scene.own.counts()["live"] < 16, scene.own.counts()
     survivor = fork(scene.take_and_give)
-    ends_well(survivor)
+    end_well(survivor)
 
 
 def main():
-    point = sys.argv[1]
-    scene = Scene(point)
+    name = sys.argv[1]
+    scene = base.Scene(point_of(name))
     for attempt in range(10):
         try:
-            others = SCENES[point](scene)
+            others = SCENES[name](scene) or []
             break
         except NotReached:
             if attempt == 9:
                 raise
             reap_all()
-    for pid in others:
-        ends_well(pid)
+    end_well(*others)
     all_is_well(scene)
     print("survived")
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         main()
+    finally:
+        reap_all()

@@ -36,7 +36,6 @@ static void end_round(const struct lw_arena *arena, struct lw_slot *slot, uint32
 
 struct tally {
     uint32_t in; /* the dead among them, too */
-    uint32_t buried;
     uint32_t dead; /* one of these */
     bool running;
     bool litter; /* somebody who has a cell is dead */
@@ -56,9 +55,7 @@ static struct tally count_all(const struct lw_arena *arena, const struct lw_slot
         if (!is_in(value) || lw_cell_value(value) != number) continue;
         tally.in++;
         if (lw_cell_state(value) == LW_CELL_RUNNING) tally.running = true;
-        if (!dead) continue;
-        tally.buried++;
-        tally.dead = id;
+        if (dead) tally.dead = id;
     }
     return tally;
 }
@@ -158,6 +155,9 @@ static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct
         uint64_t value = lw_cell_load(cell);
         if (is_in(value) && lw_cell_value(value) == number_of(round)) lw_watch_member(arena, watch, lw_cell_id(value));
     }
+    /* One that ends the round without a cell of its own, and has not told the others yet. */
+    uint32_t owner = lw_lock_owner(arena, slot);
+    if (owner) lw_watch_member(arena, watch, owner);
 }
 
 static enum lw_barred timed_out(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
@@ -286,7 +286,7 @@ void lw_barrier_reset(struct lw_arena *arena, struct lw_slot *slot) {
 
 uint32_t lw_barrier_waiting(const struct lw_arena *arena, const struct lw_slot *slot) {
     struct tally tally = count_all(arena, slot);
-    return tally.in - tally.buried;
+    return tally.dead ? 0 : tally.in; /* a death has broken it: nobody waits in a broken one */
 }
 
 bool lw_barrier_is_broken(const struct lw_arena *arena, const struct lw_slot *slot) {

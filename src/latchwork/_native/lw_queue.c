@@ -47,6 +47,9 @@ static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, const 
         uint32_t id = lw_cell_id(other);
         if (id != 0 && id != LW_ID_DEAD && queue->watches(mine, other)) lw_watch_member(arena, watch, id);
     }
+    /* One that has freed its cell under the guard, and has not granted to others yet, is in none. */
+    uint32_t owner = lw_lock_owner(arena, slot);
+    if (owner) lw_watch_member(arena, watch, owner);
 }
 
 enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,

@@ -1,0 +1,262 @@
+"""The part of chaos.py that plays with permits, reads and writes, notifications, rounds and latches.
+
+A mixin each for what the workers share, for what they do, and for the one that kills.
+"""
+
+import ctypes
+import os
+import time
+from multiprocessing.sharedctypes import RawArray, RawValue
+
+import latchwork
+from latchwork import BrokenBarrierError
+
+PERMITS = 3
+PARTIES = 3
+LATCHES = 64
+LATE = (
+    5.0  # a notification that is not met with by then is lost; any re-check is over after a second
+)
+COUNTS = ("permits", "reads", "writes", "left", "taken", "passed", "broken", "latched", "tokens")
+ROLES = ("pooler", "pooler", "pool_trier", "reader", "reader", "writer", "latcher", "taker", "deep")
+# By place: so that there is always a full round, and somebody who consumes.
+FIXED_ROLES = ("party",) * PARTIES + ("consumer", "consumer")
+
+
+class Round:
+    """A barrier's action: one more round has been full."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __call__(self):
+        self.number.value += 1
+
+
+class FamilyShared:
+    def __init__(self, workers: int) -> None:
+        self.pool = latchwork.BoundedSemaphore(PERMITS)
+        self.pool_users = RawArray(ctypes.c_long, workers)
+        self.rw = latchwork.RWLock()
+        self.writers = RawArray(ctypes.c_long, workers)
+        self.readers = RawArray(ctypes.c_long, workers)
+        self.halves = RawArray(ctypes.c_long, 2)
+        self.condition = latchwork.Condition()
+        self.put = RawValue(ctypes.c_long, 0)
+        self.taken = RawValue(ctypes.c_long, 0)
+        self.round = RawValue(ctypes.c_long, 0)
+        self.barrier = latchwork.Barrier(PARTIES, action=Round(self.round))
+        self.latches = [latchwork.Latch(2) for _ in range(LATCHES)]
+        self.latch = RawValue(ctypes.c_long, 0)
+        self.tokens = latchwork.Semaphore(0)
+        self.made = 6 + LATCHES
+
+
+def is_alive(stamp: int) -> bool:
+    """Not a zombie, and not on its way to be one: flags of proc(5), PF_EXITING."""
+    try:
+        with open(f"/proc/{stamp >> 20}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] not in "ZX" and not int(fields[6]) & 4
+
+
+def living(stamps) -> list[int]:
+    """Those inside at one moment: nothing changed between two looks at all."""
+    while True:
+        first, second = list(stamps), list(stamps)
+        if first == second:
+            return [stamp >> 20 for stamp in first if stamp and is_alive(stamp)]
+
+
+class FamilyRoles:
+    def stamped(self) -> int:
+        """This process, and that it is inside once more."""
+        self.turn = (getattr(self, "turn", 0) + 1) % (1 << 20)
+        return os.getpid() << 20 | self.turn
+
+    def linger(self) -> None:
+        if self.random.random() < 0.1:
+            time.sleep(self.random.random() * 0.002)
+
+    def use_permit(self) -> None:
+        users = self.shared.pool_users
+        users[self.place] = self.stamped()
+        if sum(map(bool, users)) > PERMITS and len(inside := living(users)) > PERMITS:
+            self.breach(f"pool: {inside} have {PERMITS} permits")
+        self.linger()
+        users[self.place] = 0
+        self.count("permits")
+
+    def pooler(self) -> None:
+        with self.shared.pool:
+            self.use_permit()
+
+    def pool_trier(self) -> None:
+        if self.shared.pool.acquire(timeout=self.random.choice((0, 0.0001, 0.001, 0.01))):
+            self.use_permit()
+            self.shared.pool.release()
+        else:
+            self.count("timeouts")
+
+    def reader(self) -> None:
+        shared = self.shared
+        if not shared.rw.acquire_read(timeout=self.random.choice((None, None, 0.001))):
+            return self.count("timeouts")
+        shared.readers[self.place] = self.stamped()
+        told, before = shared.rw.abandoned, list(shared.halves)
+        self.linger()
+        inside = living(shared.writers) if any(shared.writers) else []
+        if inside or before != list(shared.halves) or (before[0] != before[1] and not told):
+            self.breach(f"rwlock: {os.getpid()} reads {before} told={told} while {inside} write")
+        shared.readers[self.place] = 0
+        shared.rw.release_read()
+        self.count("reads")
+
+    def writer(self) -> None:
+        shared = self.shared
+        if not shared.rw.acquire_write(timeout=self.random.choice((None, None, 0.001))):
+            return self.count("timeouts")
+        shared.writers[self.place] = self.stamped()
+        told = shared.rw.abandoned
+        inside = living(shared.readers) if any(shared.readers) else []
+        others = living(shared.writers)
+        if inside or others != [os.getpid()] or (shared.halves[0] != shared.halves[1] and not told):
+            self.breach(f"rwlock: {others} write {list(shared.halves)} told={told}, {inside} read")
+        shared.halves[0] += 1
+        time.sleep(self.random.random() * 0.002)
+        shared.halves[1] = shared.halves[0]
+        if told:
+            self.count("left")
+        shared.writers[self.place] = 0
+        shared.rw.release_write()
+        self.count("writes")
+        time.sleep(self.random.random() * 0.002)
+
+    def consumer(self) -> None:
+        shared = self.shared
+        with shared.condition as _:
+            while shared.put.value == shared.taken.value:
+                self.hand_on_what_a_dead_one_took()
+                shared.condition.wait(self.random.choice((None, None, 0.001, 0.01)))
+                self.count("timeouts")
+            shared.taken.value += 1
+            self.hand_on_what_a_dead_one_took()
+        self.count("taken")
+
+    def hand_on_what_a_dead_one_took(self) -> None:
+        """It may have died with the lock after its wait had returned: only `abandoned` tells of that."""
+        if self.shared.condition._lock.abandoned:
+            self.shared.condition.notify_all()
+
+    def party(self) -> None:
+        shared = self.shared
+        before = shared.round.value
+        try:
+            shared.barrier.wait()
+        except BrokenBarrierError:
+            self.count("broken")
+            time.sleep(0.001)
+            return
+        # More than one, if the action had run in a round that failed by a death at its very end.
+        if shared.round.value <= before:
+            self.breach(f"barrier: passed, and the action had not run since round {before}")
+        self.count("passed")
+        self.linger()
+
+    def latcher(self) -> None:
+        latch = self.shared.latches[self.shared.latch.value % LATCHES]
+        if not latch.wait() or latch.count:
+            self.breach("latch: passed a closed one")
+        self.count("latched")
+        time.sleep(0.005)
+
+    def taker(self) -> None:
+        if not self.shared.tokens.acquire():
+            self.breach("tokens: acquire() without a timeout returned False")
+        self.count("tokens")
+
+    def deep(self) -> None:
+        """The last of the locks is recursive."""
+        lock = self.shared.locks[-1]
+        with lock, lock, lock:
+            if lock._count() != 3:
+                self.breach(f"rlock: at depth {lock._count()} of 3")
+            self.section(len(self.shared.locks) - 1)
+
+
+class FamilyChaos:
+    """What the one that kills does in between, so that those who wait for it go on."""
+
+    def begin_family(self) -> None:
+        self.since = 0.0  # when the item was put that is not yet taken
+        self.latest = 0.0
+        self.opened = time.monotonic()
+        self.helped = 0
+
+    def tend_family(self) -> str | None:
+        shared, now = self.shared, time.monotonic()
+        if shared.barrier.broken:
+            shared.barrier.reset()
+        if shared.tokens.get_value() < 2:
+            shared.tokens.release(3)
+        if now - self.opened > 0.3 and shared.latch.value < LATCHES - 1:
+            for _ in range(2):
+                shared.latches[shared.latch.value].count_down()
+            shared.latch.value += 1
+            self.opened = now
+        return self.tend_queue(now)
+
+    def tend_queue(self, now: float) -> str | None:
+        """One item at a time: so no second notification can hide that the first was lost."""
+        shared = self.shared
+        if shared.put.value != shared.taken.value:
+            late = now - self.since
+            if late < 1.5:
+                return None
+            if not shared.condition.acquire(timeout=LATE):
+                return "the condition's lock can't be had"
+            told = shared.condition._lock.abandoned
+            if told:
+                shared.condition.notify_all()
+                self.since = now
+                self.helped += 1
+            here = shared.put.value != shared.taken.value
+            shared.condition.release()
+            if here and not told and late > LATE:
+                return f"condition: a notification was lost, {late:.1f} s ago"
+            return None
+        if self.since:
+            self.latest = max(self.latest, now - self.since)
+        if not shared.condition.acquire(timeout=LATE):
+            return "the condition's lock can't be had"
+        if shared.condition._lock.abandoned:
+            shared.condition.notify_all()
+        if shared.put.value == shared.taken.value:
+            shared.condition.notify()
+            shared.put.value += 1
+            self.since = time.monotonic()
+        shared.condition.release()
+        return None
+
+    def family_leftovers(self) -> str | None:
+        """All others are dead."""
+        shared = self.shared
+        if shared.pool.get_value() != PERMITS:
+            return f"{shared.pool.get_value()} of {PERMITS} permits came back"
+        if any(not shared.pool.acquire(block=False) for _ in range(PERMITS)):
+            return "a permit that is there can't be had"
+        if not shared.rw.acquire_write(timeout=5):
+            return f"{shared.rw} can't be written"
+        shared.rw.release_write()
+        if shared.rw.readers or not shared.rw.acquire_read(block=False):
+            return f"{shared.rw} can't be read"
+        if not shared.condition.acquire(timeout=5):
+            return "the condition's lock can't be had"
+        shared.condition.notify_all()
+        if shared.condition._waiting():
+            return "dead ones wait for the condition"
+        if shared.barrier.n_waiting:
+            return f"{shared.barrier.n_waiting} dead ones wait at the barrier"
+        return None

@@ -1,0 +1,1 @@
+"""Scenes of crash_driver.py, a file each primitive: each ends with a table SCENES."""
