@@ -5,7 +5,7 @@ import pickle
 import signal
 
 import latchwork
-from crash.stage import asleep, fork, kill, kill_at, no_net, poll, state_of
+from crash.stage import asleep, end_well, fork, kill, kill_at, no_net, poll, state_of, stopped_at
 from latchwork import _core, program
 
 
@@ -62,6 +62,19 @@ class Scene:
         kill_at(victim, self.point)
         self.lock.release()
         return others
+
+    def lock_waiter_slow_to_sleep(self):
+        """Not killed, but slow: all that it saw is over when it goes on, and nobody will wake it."""
+        with no_net():
+            self.lock.acquire()
+            other = fork(self.take_and_give)
+            asleep(other)
+            slow = fork(self.armed(self.take_and_give))
+            stopped_at(slow, self.point)
+            self.lock.release()
+            end_well(other)
+            os.kill(slow, signal.SIGCONT)
+            end_well(slow)
 
     def lock_waiter_woken(self):
         """The first in the queue; two behind it."""
@@ -183,6 +196,8 @@ class Scene:
 
 SCENES = {
     "lock_acquired": Scene.lock_waiter_woken,
+    "lock_looked": Scene.lock_waiter_before_sleep,
+    "lock_looked/slow": Scene.lock_waiter_slow_to_sleep,
     "lock_marked": Scene.lock_waiter_before_sleep,
     "lock_woken": Scene.lock_waiter_woken,
     "lock_recovering": Scene.lock_heir,

@@ -61,6 +61,12 @@ class NotReached(Exception):
 
 def kill_at(pid, point):
     """Wait until it stands still at the mark; kill it there."""
+    stopped_at(pid, point)
+    kill(pid)
+
+
+def stopped_at(pid, point):
+    """Wait until it stands still at the mark."""
     end = time.monotonic() + DEADLINE
     while True:
         done, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
@@ -71,7 +77,6 @@ def kill_at(pid, point):
             break
         assert time.monotonic() < end, f"{point} was never reached"
         time.sleep(0.0005)
-    kill(pid)
 
 
 def kill(pid):

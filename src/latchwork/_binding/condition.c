@@ -71,14 +71,13 @@ static void keep_newer(PyObject *kept[3]) {
 static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
     Handle *lock = lock_of(self);
     struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
-    enum lw_acquired acquired = LW_ACQUIRED;
-    while (!lw_lock_try(lock->slot, lock->arena->self_id)) {
+    bool held = lw_lock_try(lock->slot, lock->arena->self_id);
+    while (!held) {
+        /* Not by lw_lock_try: one that has slept speaks for others that sleep. */
         PyThreadState *state = PyEval_SaveThread();
-        acquired = lw_lock_acquire_slow(lock->arena, lock->slot, &wait);
+        held = lw_lock_acquire_slow(lock->arena, lock->slot, &wait) != LW_SIGNAL;
         PyEval_RestoreThread(state);
-        if (acquired != LW_SIGNAL) break;
-        if (PyErr_CheckSignals() < 0) keep_newer(kept);
-        acquired = LW_ACQUIRED;
+        if (!held && PyErr_CheckSignals() < 0) keep_newer(kept);
     }
     if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, depth);
     uint32_t dead_owner = lw_load_relaxed(&lock->slot->abandoned);

@@ -8,6 +8,7 @@
 
 #define LW_CRASH_LIST(X)   \
     X(lock_acquired)       \
+    X(lock_looked)         \
     X(lock_marked)         \
     X(lock_woken)          \
     X(lock_recovering)     \

@@ -107,12 +107,13 @@ static bool starving(const struct lw_slot *slot, const struct lw_lock_wait *wait
            (uint32_t)(now / 1000000) - lw_load_relaxed(&slot->handed_ms) >= HANDOFF_INTERVAL_MS;
 }
 
-/* Announces a sleeper; false if the word changed. */
+/* Announces a sleeper, after `seq` was read; false if the word changed. Also if it is announced already: a word
+ * that was looked at before is not to be trusted, as all that it said may have come and gone with `seq`. */
 static bool mark(struct lw_slot *slot, struct lw_lock_wait *wait, uint32_t word, int64_t now) {
     uint32_t marked = word | LW_LOCK_WAITERS;
     if (wait->woken) marked &= ~LW_LOCK_WOKEN;
     if (owner_of(word) != 0 && starving(slot, wait, now)) marked |= LW_LOCK_HANDOFF;
-    if (marked != word && !lw_cas_acqrel(&slot->word, &word, marked)) return false;
+    if (marked == word ? lw_load_acq(&slot->word) != word : !lw_cas_acqrel(&slot->word, &word, marked)) return false;
     wait->woken = false;
     return true;
 }
@@ -190,6 +191,7 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
             if (!leave(slot, wait, false)) continue;
             return LW_TIMEOUT;
         }
+        LW_CRASH(lock_looked); /* CRASH: nothing has been changed */
         uint32_t seq = lw_load_acq(&slot->seq);
         if (!mark(slot, wait, word, now)) continue;
         if (wait->started_ns == 0) wait->started_ns = now;
