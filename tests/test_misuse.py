@@ -134,9 +134,9 @@ held(Sem()).release(-1) | TypeError | ValueError | one or more | release(n) is t
 held(Sem()).release(1) | TypeError | nothing | | release(n) is threading's
 
 mp.Condition("lock") | AttributeError | TypeError | a Lock or RLock | a wrong argument is a TypeError
-held(mp.Condition(threading.Lock())).wait() | AttributeError | TypeError | Lock or RLock of | to acquire and release only
+held(mp.Condition(threading.Lock())).wait() | AttributeError | TypeError | Lock or RLock of | no waiting
 held(mp.Condition(mp.Semaphore(2))).notify() | nothing | TypeError | Lock or RLock of | it excludes nobody
-held(mp.Condition(foreign(mp))).wait(0) | nothing | TypeError | Lock or RLock of | ours can't let go of a lock of theirs
+held(mp.Condition(foreign(mp))).wait(0) | nothing | TypeError | Lock or RLock of | not its to let go of
 mp.Condition(0) | nothing | TypeError | a Lock or RLock | all that is false is taken for None there
 
 mp.Barrier(0) | nothing | ValueError | parties must be 1 to | wait() would break it or never end

@@ -7,7 +7,7 @@
  * threads can meet as processes do. Such a member dies as a process does if its thread locks the alive
  * mutex itself and ends.
  *
- *     cc -std=c11 -pthread -I src/latchwork/_native tests/c/hammer.c src/latchwork/_native/lw_*.c */
+ *     cc -std=c11 -pthread -I src/latchwork/_native tests/c/hammer*.c src/latchwork/_native/lw_*.c */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -18,13 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hammer.h"
 #include "lw_event.h"
 #include "lw_lock.h"
 #include "lw_member.h"
 #include "lw_name.h"
-#include "lw_slot.h"
 
-#define THREADS 8
 #define LOCK_ROUNDS 20000
 #define MORTALS 12
 #define COMERS 40
@@ -38,39 +37,26 @@
 #define SLOTS 65536
 #define STUCK_AFTER_S 240
 
-#define CHECK(law)                      \
-    do {                                \
-        if (!(law)) breach(#law, __LINE__); \
-    } while (0)
-
-struct worker {
-    pthread_t thread;
-    struct lw_arena arena; /* the same mapping; a member of its own or the common one */
-    uint64_t random;
-    int number;
-    unsigned long took, timeouts, signals, abandoned;
-    void *(*body)(void *);
-};
-
-static struct lw_arena shared;
-static struct worker workers[THREADS];
+struct lw_arena shared;
+struct worker workers[THREADS];
 static _Atomic int running;
-static unsigned long took, timeouts, signals, abandoned, deaths, waited, given_up, made, held, named;
+static bool quiet; /* no signals, as each of them makes one look again */
+static unsigned long took, timeouts, signals, abandoned, deaths, waited, given_up, slots_made, held, named;
 
-static _Noreturn void breach(const char *law, int line) {
-    fprintf(stderr, "hammer.c:%d: broken: %s\n", line, law);
+_Noreturn void breach(const char *law, const char *file, int line) {
+    fprintf(stderr, "%s:%d: broken: %s\n", file, line, law);
     _exit(1);
 }
 
-/* xorshift64: the same rounds at every run, as far as the threads' timing lets them. */
-static uint32_t draw(struct worker *self, uint32_t below) {
+/* xorshift64 */
+uint32_t draw(struct worker *self, uint32_t below) {
     self->random ^= self->random << 13;
     self->random ^= self->random >> 7;
     self->random ^= self->random << 17;
     return (uint32_t)(self->random >> 32) % below;
 }
 
-static int64_t soon(struct worker *self, uint32_t us) { return lw_now_ns() + 1000 * (int64_t)draw(self, us); }
+int64_t soon(struct worker *self, uint32_t us) { return lw_now_ns() + 1000 * (int64_t)draw(self, us); }
 
 static void on_signal(int number) { (void)number; }
 
@@ -81,23 +67,22 @@ static void *run(void *argument) {
     return NULL;
 }
 
-static void start(struct worker *worker, void *(*body)(void *)) {
+void start(struct worker *worker, void *(*body)(void *)) {
     worker->body = body;
     worker->took = worker->timeouts = worker->signals = worker->abandoned = 0;
     atomic_fetch_add(&running, 1);
     CHECK(pthread_create(&worker->thread, NULL, run, worker) == 0);
 }
 
-/* Until all are done; meanwhile, signals: every sleep may end in the middle. */
-static void pester_and_join(void) {
+void pester_and_join(void) {
     for (unsigned i = 0; atomic_load(&running) > 0; i++) {
         nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
-        pthread_kill(workers[i % THREADS].thread, SIGUSR1);
+        if (!quiet) pthread_kill(workers[i % THREADS].thread, SIGUSR1);
     }
     for (int i = 0; i < THREADS; i++) CHECK(pthread_join(workers[i].thread, NULL) == 0);
 }
 
-static void new_member(struct lw_arena *arena) {
+void new_member(struct lw_arena *arena) {
     *arena = shared;
     arena->self_id = 0;
     arena->next = NULL;
@@ -106,12 +91,48 @@ static void new_member(struct lw_arena *arena) {
     lw_arena_unlock(arena);
 }
 
-static struct lw_slot *new_slot(enum lw_kind kind) {
+struct lw_slot *new_slot(const struct lw_made *made) {
     uint32_t index;
     lw_arena_lock(&shared);
-    CHECK(lw_slot_new(&shared, kind, &index) == LW_OK);
+    CHECK(lw_slot_new(&shared, made, &index) == LW_OK);
     lw_arena_unlock(&shared);
     return &shared.slots[index];
+}
+
+void drop_slot(struct lw_slot *slot) {
+    lw_arena_lock(&shared);
+    lw_slot_drop(&shared, lw_slot_index(&shared, slot), lw_load_relaxed(&shared.header->epoch));
+    lw_arena_unlock(&shared);
+}
+
+static struct lw_slot *new_of_kind(enum lw_kind kind) { return new_slot(&(struct lw_made){.kind = kind}); }
+
+void nap(struct worker *self, uint32_t us) { nanosleep(&(struct timespec){.tv_nsec = 1000 * (long)draw(self, us)}, NULL); }
+
+int64_t patience(struct worker *self) {
+    uint32_t way = draw(self, 4);
+    return way == 0 ? 0 : way == 1 ? soon(self, 200) : way == 2 ? soon(self, 3000) : LW_FOREVER;
+}
+
+void run_all(void *(*body)(void *)) {
+    for (int i = 0; i < THREADS - 1; i++) new_member(&workers[i].arena);
+    workers[THREADS - 1].arena = workers[THREADS - 2].arena;
+    for (int i = 0; i < THREADS; i++) start(&workers[i], body);
+    pester_and_join();
+}
+
+void become_mortal(struct worker *self) {
+    new_member(&self->arena);
+    CHECK(pthread_mutex_lock(&self->arena.members[lw_member_index(self->arena.self_id)].alive) == 0);
+}
+
+bool dies(struct worker *mortal, void *(*body)(void *)) {
+    CHECK(pthread_create(&mortal->thread, NULL, body, mortal) == 0);
+    while (pthread_tryjoin_np(mortal->thread, NULL) == EBUSY) {
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+        if (!quiet) pthread_kill(mortal->thread, SIGUSR1);
+    }
+    return !lw_member_alive(&shared, mortal->arena.self_id);
 }
 
 /* ---- Lock ---- */
@@ -170,23 +191,16 @@ static void *lock_body(void *argument) {
 /* Dies with the lock, which it has not used: a death publishes nothing that ThreadSanitizer could see. */
 static void *mortal_body(void *argument) {
     struct worker *self = argument;
-    new_member(&self->arena);
-    CHECK(pthread_mutex_lock(&self->arena.members[lw_member_index(self->arena.self_id)].alive) == 0);
+    become_mortal(self);
     if (lock) acquire(self, LW_FOREVER);
     return NULL;
-}
-
-static bool dies(struct worker *mortal) {
-    CHECK(pthread_create(&mortal->thread, NULL, mortal_body, mortal) == 0);
-    CHECK(pthread_join(mortal->thread, NULL) == 0);
-    return !lw_member_alive(&shared, mortal->arena.self_id);
 }
 
 static void *killer_body(void *argument) {
     struct worker *self = argument;
     for (int i = 0; i < MORTALS; i++) {
         struct worker mortal = {.random = self->random + (uint64_t)i};
-        CHECK(dies(&mortal));
+        CHECK(dies(&mortal, mortal_body));
         deaths++;
         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
     }
@@ -194,7 +208,7 @@ static void *killer_body(void *argument) {
 }
 
 static void lock_phase(bool own_members, bool with_deaths) {
-    lock = new_slot(LW_KIND_LOCK);
+    lock = new_of_kind(LW_KIND_LOCK);
     may_die = with_deaths;
     first = second = 0;
     for (int i = 0; i < THREADS; i++) workers[i].arena = shared;
@@ -232,7 +246,7 @@ static void *comer_body(void *argument) {
 }
 
 static void comers_phase(void) {
-    lock = new_slot(LW_KIND_LOCK);
+    lock = new_of_kind(LW_KIND_LOCK);
     may_die = false;
     first = second = 0;
     for (int i = 0; i < THREADS; i++) start(&workers[i], i == 0 ? comer_body : lock_body);
@@ -257,11 +271,6 @@ static enum lw_waited wait_for(struct worker *self, struct lw_slot *event, int64
         if (result != LW_WAIT_SIGNAL) return result;
         self->signals++;
     }
-}
-
-static int64_t patience(struct worker *self) {
-    uint32_t way = draw(self, 4);
-    return way == 0 ? 0 : way == 1 ? soon(self, 200) : way == 2 ? soon(self, 3000) : LW_FOREVER;
 }
 
 static void *publisher_body(void *argument) {
@@ -321,9 +330,9 @@ static void event_phase(void *(*two)(void *), void *(*others)(void *)) {
 }
 
 static void events_phase(void) {
-    for (int i = 0; i < ONE_SHOTS; i++) one_shots[i] = new_slot(LW_KIND_EVENT);
+    for (int i = 0; i < ONE_SHOTS; i++) one_shots[i] = new_of_kind(LW_KIND_EVENT);
     event_phase(publisher_body, reader_body);
-    bell = new_slot(LW_KIND_EVENT);
+    bell = new_of_kind(LW_KIND_EVENT);
     listeners = THREADS - 2;
     event_phase(ringer_body, listener_body);
 }
@@ -370,7 +379,7 @@ static void note_made(uint32_t index) {
     generation_of[index] = lw_load_relaxed(&shared.slots[index].generation);
     holds[index] = 1;
     name_of[index] = NAMES;
-    made++;
+    slots_made++;
 }
 
 /* Fresh and in nobody else's use; and, at the drop, still this thread's. */
@@ -390,7 +399,7 @@ static void make_one(struct worker *self, struct handles *handles) {
     enum lw_kind kind = draw(self, 2) ? LW_KIND_LOCK : LW_KIND_EVENT;
     uint32_t index, at = draw(self, RECENT);
     lock_some_way(self);
-    CHECK(lw_slot_new(&self->arena, kind, &index) == LW_OK);
+    CHECK(lw_slot_new(&self->arena, &(struct lw_made){.kind = kind}, &index) == LW_OK);
     note_made(index);
     recent[at] = index;
     recent_generation[at] = generation_of[index];
@@ -426,15 +435,15 @@ static void open_one(struct worker *self, struct handles *handles) {
     char text[NAME_ROOM], found[NAME_ROOM];
     uint32_t name = draw(self, NAMES), index;
     uint32_t length = text_of(name, text);
-    bool is_new;
     hash_of(name, hash);
     lock_some_way(self);
-    if (slot_named[name] != LW_NO_SLOT && draw(self, 8) == 0) {
-        enum lw_kind other = kind_of(name + 1);
-        CHECK(lw_name_open(&self->arena, hash, text, length, other, &index, &is_new) == LW_WRONG_KIND);
+    bool is_new = slot_named[name] == LW_NO_SLOT;
+    if (!is_new && draw(self, 8) == 0) {
+        struct lw_made other = {.kind = kind_of(name + 1)};
+        CHECK(lw_name_open(&self->arena, hash, text, length, &other, &index) == LW_WRONG_KIND);
     }
-    CHECK(lw_name_open(&self->arena, hash, text, length, kind_of(name), &index, &is_new) == LW_OK);
-    CHECK(is_new == (slot_named[name] == LW_NO_SLOT));
+    struct lw_made made_here = {.kind = kind_of(name)};
+    CHECK(lw_name_open(&self->arena, hash, text, length, &made_here, &index) == LW_OK);
     if (is_new) {
         note_made(index);
         slot_named[name] = index;
@@ -531,29 +540,44 @@ static void open_arena(void) {
     CHECK(lw_member_has_alive(&shared));
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    uint64_t seed = count > 1 ? strtoull(arguments[1], NULL, 10) : 0;
     alarm(STUCK_AFTER_S); /* nobody who lives is stuck: else SIGALRM ends this */
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &action, NULL);
     open_arena();
     for (int i = 0; i < THREADS; i++) {
         workers[i].number = i;
-        workers[i].random = 88172645463325252u + 7919u * (uint64_t)i;
+        workers[i].random = 88172645463325252u + 7919u * (uint64_t)i + 104729u * seed;
     }
     lock_phase(false, false);
     lock_phase(true, false);
     events_phase();
     alloc_phase();
+    cells_phase();
     /* Where there are no robust lists (an emulator) no thread's death is seen. */
     struct worker probe = {.random = 1};
     lock = NULL;
-    if (dies(&probe)) lock_phase(true, true);
+    bool mortals = dies(&probe, mortal_body);
+    int64_t recheck_ns = lw_recheck_first_ns;
+    lw_recheck_first_ns = NO_RECHECK_NS;
+    for (int i = 0; i < 2; i++) {
+        quiet = i;
+        family_phase(false);
+        if (mortals) family_phase(true);
+        several_phase(mortals);
+    }
+    quiet = false;
+    lw_recheck_first_ns = recheck_ns;
+    if (mortals) lock_phase(true, true);
     /* Without waitv, as on kernels before 5.16. */
     lw_futex_forbid_waitv(true);
     lock_phase(false, false);
+    family_phase(false);
+    several_phase(false);
     comers_phase();
     printf("ok: lock taken %lu, timed out %lu, abandoned %lu after %lu deaths; event seen %lu, timed out %lu;\n"
            "    slots made %lu, held %lu, names opened %lu; interrupted %lu\n",
-           took, timeouts, abandoned, deaths, waited, given_up, made, held, named, signals);
+           took, timeouts, abandoned, deaths, waited, given_up, slots_made, held, named, signals);
     return 0;
 }

@@ -23,26 +23,46 @@ esac
 fixed=
 if setarch "$(uname -m)" -R true 2>/dev/null; then fixed="setarch $(uname -m) -R"; fi
 
-hammer() {
-    $cc -std=c11 -O1 -g -fno-omit-frame-pointer "$@" -pthread -I "$native" tests/c/hammer.c "$native"/lw_*.c \
-        -o "$work/hammer"
+# Two compilers at a time: $1 is the binary, $2 the program, the rest are options.
+build() {
+    binary=$work/$1
+    case $2 in
+    hammer) sources=$(echo tests/c/hammer*.c) ;;
+    *) sources=tests/c/$2.c ;;
+    esac
+    shift 2
+    # shellcheck disable=SC2086
+    $cc -std=c11 -O1 -g -fno-omit-frame-pointer "$@" -pthread -I "$native" $sources "$native"/lw_*.c -o "$binary"
 }
+{
+    build hammer-threads hammer -fsanitize=thread
+    build hammer-addresses hammer -fsanitize=address,undefined -fno-sanitize-recover=all
+    build killer-addresses killer -fsanitize=address,undefined -fno-sanitize-recover=all
+    build killer killer
+} &
+builds=$!
 
-for file in "$native"/lw_*.c tests/c/hammer.c; do
+for file in "$native"/lw_*.c tests/c/*.c; do
     $cc -std=c11 -O1 -Wall -Wextra -Wconversion -Wshadow -fanalyzer -Werror -I "$native" -c "$file" \
         -o "$work/object.o"
 done
 echo "analyzer: ok"
+wait "$builds"
 
 # Its search for deadlocks is off: an alive mutex is locked within the arena's and held for life, which looks
-# like one; but nobody ever waits for an alive mutex.
-hammer -fsanitize=thread
-TSAN_OPTIONS="halt_on_error=1 detect_deadlocks=0" $fixed "$work/hammer"
+# like one; but nobody ever waits for an alive mutex. So are its reports of mutexes locked twice: it does not see
+# that a dead member's is made anew. Who uses a dead member's entry again writes it while others read it: they
+# look at its id before and after, as with a sequence lock.
+echo race:lw_member_attach >"$work/suppressions"
+TSAN_OPTIONS="halt_on_error=1 detect_deadlocks=0 report_mutex_bugs=0 suppressions=$work/suppressions" $fixed "$work/hammer-threads"
 echo "threads: ok"
 
-hammer -fsanitize=address,undefined -fno-sanitize-recover=all
-"$work/hammer"
+"$work/hammer-addresses"
+"$work/killer-addresses" 4
 echo "address, undefined: ok"
+
+"$work/killer" 12
+echo "killed: ok"
 
 [ "${1-}" = unit ] || exit 0
 
