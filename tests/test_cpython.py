@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from actors import METHODS
-from conftest import ROOT
 
+RUNNER = Path(__file__).resolve().parent / "cpython" / "run.py"
 NO_TESTS = 77
 
 
 def run(*arguments):
     """Run the runner; whatever becomes of it, nothing it started is left."""
     runner = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "cpython" / "run.py"), *arguments],
+        [sys.executable, str(RUNNER), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
