@@ -91,7 +91,8 @@ def test_one_set_wakes_a_hundred_processes_and_threads(event, no_net):
 
 
 def test_its_repr_says_whether_it_is_set(event):
-    assert repr(event) == f"<Event at {id(event):#x} unset>"
+    slot, generation = event._place
+    assert repr(event) == f"<Event at {slot}.{generation} unset>"
     event.set()
-    assert repr(event) == f"<Event at {id(event):#x} set>"
+    assert repr(event) == f"<Event at {slot}.{generation} set>"
     assert repr(latchwork.Event(name="shown")) == "<Event 'shown' unset>"

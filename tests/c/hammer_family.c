@@ -218,7 +218,9 @@ static void free_lock(struct worker *self) {
 
 /* As the binding does it. False: it dies. */
 static bool wait_on(struct worker *self, struct lw_slot *condition, bool may_die) {
-    struct lw_queue_wait wait = {.deadline_ns = draw(self, 4) == 0 ? soon(self, 500) : LW_FOREVER};
+    /* One that is to die has an end: in a quiet phase nothing else would end its wait, if all others are done. */
+    bool hurried = may_die || draw(self, 4) == 0;
+    struct lw_queue_wait wait = {.deadline_ns = hurried ? soon(self, may_die ? 3000 : 500) : LW_FOREVER};
     CHECK(lw_condition_join(&self->arena, condition, &wait) == LW_QUEUE_GRANTED);
     CHECK(lw_condition_waiting(condition) > 0);
     free_lock(self);

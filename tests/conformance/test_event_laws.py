@@ -93,9 +93,9 @@ def test_a_ball_is_played_to_and_fro(pair):
 
 def test_its_repr_says_whether_it_is_set(pair):
     for one, other in pair.both():
-        assert "not set" in other(show)
+        assert "unset" in other(show)
         one("set")
-        assert "not set" not in other(show)
+        assert "unset" not in other(show)
         one("clear")
 
 

@@ -52,8 +52,8 @@ PyObject *raise_gone(void);
 PyTypeObject *add_handle_type(PyObject *module, PyType_Spec *spec, PyMethodDef *methods, PyGetSetDef *getset);
 #define HANDLE_METHODS 3
 #define ROOM_FOR_METHODS {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}
-#define HANDLE_GETSET 1
-#define ROOM_FOR_GETSET {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}
+#define HANDLE_GETSET 2
+#define ROOM_FOR_GETSET {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}
 
 /* None: LW_FOREVER; zero or less: 0. False with an exception set. */
 bool deadline_of(PyObject *timeout, int64_t *deadline_ns);

@@ -125,8 +125,15 @@ static PyObject *get_arena(PyObject *self, void *unused) {
     return owner;
 }
 
+static PyObject *get_place(PyObject *self, void *unused) {
+    (void)unused;
+    Handle *handle = (Handle *)self;
+    return Py_BuildValue("II", lw_slot_index(handle->arena, handle->slot), handle->generation);
+}
+
 static const PyGetSetDef common_getset[HANDLE_GETSET] = {
     {"_arena", get_arena, NULL, PyDoc_STR("Where it lives."), NULL},
+    {"_place", get_place, NULL, PyDoc_STR("Where in there: slot and generation, the same in every process."), NULL},
 };
 
 static const PyMethodDef common_methods[HANDLE_METHODS] = {

@@ -67,8 +67,8 @@ class Condition(Primitive, _core.Condition):
 
     def _name_of_lock(self) -> str:
         """What the RLock of this named one is called: so that none made later by that name has it."""
-        index, generation = self._pickling()
-        return f"(the lock of condition {index}.{generation})"
+        slot, generation = self._place
+        return f"(the lock of condition {slot}.{generation})"
 
     def unlink(self) -> None:
         """Take its name away: the next one to ask for that name gets a new one, with a new lock.

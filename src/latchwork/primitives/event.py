@@ -30,7 +30,8 @@ class Event(Primitive, _core.Event):
 
     def __repr__(self) -> str:
         # An unnamed one as multiprocessing words it: there are tests that look at that.
-        which = f"at {id(self):#x}" if self.name is None else repr(self.name)
+        slot, generation = self._place
+        which = f"at {slot}.{generation}" if self.name is None else repr(self.name)
         return f"<Event {which} {'set' if self.is_set() else 'unset'}>"
 
 
