@@ -17,8 +17,9 @@ for flags in "" "-DTIMEOUTS" "-DDEATH_HELD -DTIMEOUTS" "-DDEATH -DTIMEOUTS -DSPU
 for flags in "-DSPURIOUS" "-DDEATH_HELD" "-DDEATH"; do more lock "$flags"; done
 for flags in "" "-DDEATH -DTIMEOUTS -DSPURIOUS"; do check event "$flags"; done
 for flags in "-DSPURIOUS" "-DTIMEOUTS" "-DTIMEOUTS -DSPURIOUS" "-DDEATH"; do more event "$flags"; done
-for flags in "-DN=3 -DSPURIOUS" "-DDEATH -DTIMEOUTS"; do check semaphore "-DROUNDS=2 $flags"; done
-for flags in "" "-DN=3 -DTIMEOUTS" "-DN=3 -DDEATH -DTIMEOUTS"; do more semaphore "-DROUNDS=2 $flags"; done
+for flags in "-DN=3 -DSPURIOUS" "-DN=3 -DTIMEOUTS"; do check semaphore "-DROUNDS=2 $flags"; done
+check semaphore "-DROUNDS=1 -DN=3 -DDEATH -DTIMEOUTS"
+for flags in "" "-DN=3 -DDEATH -DTIMEOUTS"; do more semaphore "-DROUNDS=2 $flags"; done
 for flags in "-DDEATH_HELD" "-DDEATH -DTIMEOUTS -DSPURIOUS"; do check latch "$flags"; done
 for flags in "" "-DSPURIOUS" "-DTIMEOUTS"; do more latch "$flags"; done
 for flags in "" "-DONCE" "-DONCE -DLIMIT=2 -DSTEPS" "-DDEATHS=1" "-DTIMEOUTS"; do check permits "$flags"; done
