@@ -23,12 +23,13 @@ VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 ONCE = (
     "tests/conformance",
     "tests/programs",
-    "tests/test_chaos.py",
-    "tests/test_crash_points.py",
-    "tests/test_lifetime.py",
-    "tests/test_machines.py",
-    "tests/test_models.py",
-    "tests/test_pains.py",
+    *(
+        f"tests/test_{name}.py"
+        for name in (
+            *("arena_files", "chaos", "crash_points", "death_barrier", "death_condition"),
+            *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
+        )
+    ),
 )
 ASK = (
     "import ensurepip, os, sys, sysconfig, venv;"

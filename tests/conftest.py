@@ -14,6 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Run in the background by some shells, it would ignore Ctrl-C, and so would all that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Before anything imports latchwork: these tests neither see nor touch the user's own primitives.
 _shm = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 _home = tempfile.mkdtemp(prefix="latchwork-test-", dir=_shm)
