@@ -27,9 +27,10 @@ os.environ["LATCHWORK_TEST_DIR"] = _home
 def children(pid: int) -> list[int]:
     """Living children of a process, as /proc tells them."""
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in task.read_text().split()]
+    with contextlib.suppress(OSError):  # it may end meanwhile
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in task.read_text().split()]
     return found
 
 
