@@ -277,3 +277,17 @@ def test_the_living_go_on_without_futex_waitv(rw):
         got(next_writer)
     finally:
         _core.forbid_waitv(False)
+
+
+def test_a_dead_writer_is_seen_before_anybody_acquires(rw):
+    writer = Party()
+    assert writer.does(rw, "acquire_write").result is True
+    assert not rw.abandoned
+    writer.kill()
+    writer.gone()
+    assert rw.abandoned
+    with rw.read():
+        assert rw.abandoned
+    with rw.write():
+        assert rw.abandoned
+    assert not rw.abandoned

@@ -200,7 +200,7 @@ static PyObject *get_abandoned(PyObject *self, void *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    return PyBool_FromLong(lw_load_acq(&handle->slot->left) != 0);
+    return PyBool_FromLong(lw_rwlock_abandoned(handle->arena, handle->slot));
 }
 
 static PyObject *rwlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

@@ -366,6 +366,16 @@ uint32_t lw_rwlock_writer(const struct lw_arena *arena, const struct lw_slot *sl
     return 0;
 }
 
+bool lw_rwlock_abandoned(const struct lw_arena *arena, const struct lw_slot *slot) {
+    struct lw_walk walk = lw_cells_begin(slot);
+    const struct lw_cell *cell;
+    while ((cell = lw_cells_next(arena, &walk))) {
+        uint64_t value = lw_cell_load(cell);
+        if (lw_cell_state(value) == LW_CELL_WRITING && !lw_member_alive(arena, lw_cell_id(value))) return true;
+    }
+    return lw_load_acq(&slot->left) != 0; /* after the cells: it is set before they are freed */
+}
+
 bool lw_rwlock_as_new(const struct lw_arena *arena, const struct lw_slot *slot) {
     if (lw_load_relaxed(&slot->left)) return false;
     struct lw_walk walk = lw_cells_begin(slot);

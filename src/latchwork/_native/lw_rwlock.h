@@ -60,6 +60,8 @@ enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct l
 /* The living: how many reads are held, and by whom it is written (0: nobody). */
 uint32_t lw_rwlock_readers(const struct lw_arena *arena, const struct lw_slot *slot);
 uint32_t lw_rwlock_writer(const struct lw_arena *arena, const struct lw_slot *slot);
+/* A writer died while it wrote, and no write has been released since: also if nobody has settled that yet. */
+bool lw_rwlock_abandoned(const struct lw_arena *arena, const struct lw_slot *slot);
 /* Nothing to tell to the next one. */
 bool lw_rwlock_as_new(const struct lw_arena *arena, const struct lw_slot *slot);
 
