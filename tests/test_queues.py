@@ -60,7 +60,7 @@ def killed(child):
 def is_dead(pid):
     try:
         return state_of(pid) == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
