@@ -78,10 +78,11 @@ class Acting:
 
     def __init__(self):
         self.told, self.telling = FORK.Pipe()
+        self.end, self.ending = FORK.Pipe()
 
     def __call__(self):
         self.telling.send(os.getpid())
-        signal.pause()
+        self.end.recv()
 
 
 def test_one_that_is_killed_while_it_runs_the_action_breaks_it(no_net):
@@ -101,14 +102,12 @@ def test_one_that_is_killed_while_another_runs_the_action_breaks_it(no_net):
     action = Acting()
     barrier = latchwork.Barrier(3, action=action)
     victim, other = waiting(barrier, 2)
-    runner = Party(FORK, lambda: signal.signal(signal.SIGUSR1, lambda *_: None)).asked(
-        barrier, "wait"
-    )
+    runner = Party().asked(barrier, "wait")
     assert heard(action.told) == runner.pid
     runner.says()
     victim.kill()
     assert other.says().result is BrokenBarrierError
-    os.kill(runner.pid, signal.SIGUSR1)
+    action.ending.send("end")
     assert runner.says().result is BrokenBarrierError
 
 
