@@ -104,7 +104,6 @@ def test_one_that_is_killed_while_another_runs_the_action_breaks_it(no_net):
     victim, other = waiting(barrier, 2)
     runner = Party().asked(barrier, "wait")
     assert heard(action.told) == runner.pid
-    runner.says()
     victim.kill()
     assert other.says().result is BrokenBarrierError
     action.ending.send("end")
