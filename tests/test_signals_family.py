@@ -169,7 +169,7 @@ def test_an_interrupted_wait_for_a_latch_leaves_the_others_waiting(no_net):
 
 
 def test_an_interrupted_wait_leaves_the_barrier_unbroken():
-    """With the re-check: after a millisecond it wakes to look who is there, and a signal may come just then."""
+    """With the re-check: after a millisecond it wakes to look around, and a signal may come just then."""
     barrier = latchwork.Barrier(3)
     victim, other = party().begins(barrier, "wait"), party().begins(barrier, "wait")
     os.kill(victim.pid, signal.SIGUSR1)
