@@ -75,6 +75,8 @@ int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner);
 extern PyTypeObject *lock_type, *rlock_type;
 PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *lock_release(PyObject *self, PyObject *unused);
+PyObject *lock_locked(PyObject *self, PyObject *unused);
+PyObject *lock_owner_pid(PyObject *self, PyObject *unused);
 PyObject *rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *rlock_release(PyObject *self, PyObject *unused);
 

@@ -85,14 +85,14 @@ static PyObject *lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t cou
     return lock_release(self, NULL);
 }
 
-static PyObject *lock_locked(PyObject *self, PyObject *unused) {
+PyObject *lock_locked(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
     return PyBool_FromLong(lw_lock_owner(handle->arena, handle->slot) != 0);
 }
 
-static PyObject *lock_owner_pid(PyObject *self, PyObject *unused) {
+PyObject *lock_owner_pid(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();

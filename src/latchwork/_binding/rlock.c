@@ -85,22 +85,6 @@ static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
     return rlock_release(self, NULL);
 }
 
-static PyObject *rlock_locked(PyObject *self, PyObject *unused) {
-    (void)unused;
-    Handle *handle = (Handle *)self;
-    if (handle_is_gone(handle)) return raise_gone();
-    return PyBool_FromLong(lw_lock_owner(handle->arena, handle->slot) != 0);
-}
-
-static PyObject *rlock_owner_pid(PyObject *self, PyObject *unused) {
-    (void)unused;
-    Handle *handle = (Handle *)self;
-    if (handle_is_gone(handle)) return raise_gone();
-    uint32_t owner = lw_lock_owner(handle->arena, handle->slot);
-    if (owner == 0) Py_RETURN_NONE;
-    return PyLong_FromUnsignedLong(pid_of(handle->arena, owner));
-}
-
 static PyObject *rlock_count(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
@@ -139,12 +123,12 @@ static PyMethodDef methods[] = {
     {"release", rlock_release, METH_NOARGS,
      PyDoc_STR("release($self, /)\n--\n\n"
                "Give back one level. AssertionError, as in multiprocessing, by a thread that does not have it.")},
-    {"locked", rlock_locked, METH_NOARGS,
+    {"locked", lock_locked, METH_NOARGS,
      PyDoc_STR("locked($self, /)\n--\n\nWhether a thread of a living process has it at this moment.")},
     {"__enter__", rlock_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
-    {"_owner_pid", rlock_owner_pid, METH_NOARGS,
+    {"_owner_pid", lock_owner_pid, METH_NOARGS,
      PyDoc_STR("_owner_pid($self, /)\n--\n\nThe pid of the living owner, or None.")},
     {"_is_mine", rlock_is_mine, METH_NOARGS,
      PyDoc_STR("_is_mine($self, /)\n--\n\nWhether this thread has it.")},

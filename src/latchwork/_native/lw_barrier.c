@@ -117,7 +117,7 @@ static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struc
     if (wait->round & LW_BARRIER_BROKEN) {
         barred = LW_BARRIER_IS_BROKEN;
     } else if (tally.running) {
-        barred = LW_BARRIER_SIGNAL; /* too late for this round: until its action has run */
+        /* Too late for this round: without a cell it waits until the action has run, and comes again. */
     } else if (last && !action) {
         end_round(arena, slot, 0);
         wake |= wait->index > 0;

@@ -44,11 +44,7 @@ static void settle(struct lw_arena *arena, struct lw_slot *slot, struct lw_settl
     count_waiting(arena, slot);
 }
 
-static bool watches(uint64_t mine, uint64_t other) {
-    return !lw_cell_is_waiting(other) || lw_cell_value(other) < lw_cell_value(mine);
-}
-
-const struct lw_queue lw_condition_queue = {settle, watches};
+const struct lw_queue lw_condition_queue = {settle};
 
 enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {
     struct lw_settled settled;

@@ -203,11 +203,7 @@ static void settle(struct lw_arena *arena, struct lw_slot *slot, struct lw_settl
     if (free > 0 || granted) ring(slot); /* after a grant: to watch that one */
 }
 
-static bool watches(uint64_t mine, uint64_t other) {
-    return !lw_cell_is_waiting(other) || lw_cell_value(other) < lw_cell_value(mine);
-}
-
-const struct lw_queue lw_permits_queue = {settle, watches};
+const struct lw_queue lw_permits_queue = {settle};
 
 /* Under the guard: one more for this process. */
 static bool take(struct lw_arena *arena, struct lw_slot *slot, struct lw_cell **hint) {

@@ -38,14 +38,20 @@ bool lw_queue_find_dead(struct lw_arena *arena, const struct lw_slot *slot) {
     return found;
 }
 
-static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, const struct lw_queue *queue,
-                      struct lw_watch *watch, uint64_t mine) {
+/* Whether the death of the other one could be to the advantage of the one that waits: one that holds, or came
+ * before it. */
+static bool watches(uint64_t mine, uint64_t other) {
+    return !lw_cell_is_waiting(other) || lw_cell_value(other) < lw_cell_value(mine);
+}
+
+static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct lw_watch *watch,
+                      uint64_t mine) {
     struct lw_walk walk = lw_cells_begin(slot);
     const struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
         uint64_t other = lw_cell_load(cell);
         uint32_t id = lw_cell_id(other);
-        if (id != 0 && id != LW_ID_DEAD && queue->watches(mine, other)) lw_watch_member(arena, watch, id);
+        if (id != 0 && id != LW_ID_DEAD && watches(mine, other)) lw_watch_member(arena, watch, id);
     }
     /* One that has freed its cell under the guard, and has not granted to others yet, is in none. */
     uint32_t owner = lw_lock_owner(arena, slot);
@@ -61,7 +67,7 @@ enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, cons
         int64_t now = lw_now_ns();
         if (now >= wait->deadline_ns) return LW_QUEUE_TIMEOUT;
         lw_watch_begin(&watch, &wait->cell->word, lw_cell_word(mine));
-        watch_all(arena, slot, queue, &watch, mine);
+        watch_all(arena, slot, &watch, mine);
         if (watch.dead) {
             lw_queue_settle(arena, slot, queue, wait);
             continue;

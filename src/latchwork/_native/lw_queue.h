@@ -21,8 +21,6 @@ static inline void lw_settled_begin(struct lw_settled *settled) {
 struct lw_queue {
     /* Under the guard: frees the cells of the dead, and gives what can be given. */
     void (*settle)(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled);
-    /* Whether the death of the other one could be to the advantage of the one that waits. */
-    bool (*watches)(uint64_t mine, uint64_t other);
 };
 
 /* One call that waits, across the signal handlers that interrupt it. */

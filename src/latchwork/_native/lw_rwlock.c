@@ -128,11 +128,7 @@ static void settle(struct lw_arena *arena, struct lw_slot *slot, struct lw_settl
     give(arena, slot, settled, false);
 }
 
-static bool watches(uint64_t mine, uint64_t other) {
-    return !lw_cell_is_waiting(other) || lw_cell_value(other) < lw_cell_value(mine);
-}
-
-const struct lw_queue lw_rwlock_queue = {settle, watches};
+const struct lw_queue lw_rwlock_queue = {settle};
 
 static bool add(struct lw_cell *cell, uint32_t self) {
     uint64_t value = lw_cell_load(cell);

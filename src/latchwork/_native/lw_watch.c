@@ -4,7 +4,7 @@
 
 void lw_watch_begin(struct lw_watch *watch, const lw_word *word, uint32_t expected) {
     watch->count = 1;
-    watch->dead = watch->blind = watch->full = false;
+    watch->dead = watch->blind = false;
     watch->entries[0] = lw_futex_entry(word, expected);
     watch->ids[0] = 0;
 }
@@ -13,10 +13,7 @@ void lw_watch_member(struct lw_arena *arena, struct lw_watch *watch, uint32_t id
     if (id == arena->self_id) return;
     for (unsigned i = 1; i < watch->count; i++)
         if (watch->ids[i] == id) return;
-    if (watch->count == LW_FUTEX_ENTRIES) {
-        watch->full = true;
-        return;
-    }
+    if (watch->count == LW_FUTEX_ENTRIES) return; /* the re-check looks after the others */
     uint32_t expected = 0;
     bool dead;
     lw_word *alive = lw_member_watch(arena, id, &expected, &dead);

@@ -9,7 +9,6 @@ struct lw_watch {
     unsigned count;
     bool dead;  /* one of them is dead already */
     bool blind; /* of one of them no word would tell */
-    bool full;  /* there were more than fit: the re-check looks after the others */
     struct lw_futex_entry entries[LW_FUTEX_ENTRIES];
     uint32_t ids[LW_FUTEX_ENTRIES];
 };
