@@ -110,6 +110,27 @@ def test_one_that_is_killed_while_another_runs_the_action_breaks_it(no_net):
     assert runner.says().result is BrokenBarrierError
 
 
+def test_one_that_came_during_an_action_is_watched_in_the_next_round(no_net):
+    """It has waited long before that round, but none of those in it has seen it."""
+    action = Acting()
+    barrier = latchwork.Barrier(3, action=action)
+    waiting(barrier, 2)
+    runner = Party().asked(barrier, "wait")
+    assert heard(action.told) == runner.pid
+    (late,) = waiting(barrier, 1)
+    late.stop()
+    action.ending.send("end")
+    assert runner.says().result == 2
+    (other,) = waiting(barrier, 1)
+    late.goes_on()
+    end = time.monotonic() + 10
+    while barrier.n_waiting < 2:
+        assert time.monotonic() < end
+    patient([late, other])
+    late.kill()
+    assert other.says().result is BrokenBarrierError
+
+
 def test_one_that_is_killed_after_its_round_breaks_nothing():
     barrier = latchwork.Barrier(2)
     first = Party().begins(barrier, "wait")

@@ -126,6 +126,9 @@ static enum lw_barred arrive(struct lw_arena *arena, struct lw_slot *slot, struc
         enum lw_cell_state state = last ? LW_CELL_RUNNING : LW_CELL_WAITING;
         uint64_t value = lw_cell_make(arena->self_id, state, number_of(wait->round));
         wait->cell = lw_cells_claim(arena, slot, value, true);
+        /* One that waited for the end of an action is as new here as any other. */
+        wait->patient_until_ns = wait->recheck_ns = 0;
+        wait->watched = false;
         if (!wait->cell) barred = LW_BARRIER_NO_ROOM;
         if (wait->cell && last) barred = LW_BARRIER_RUN;
     }
