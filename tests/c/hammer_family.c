@@ -226,7 +226,8 @@ static bool wait_on(struct worker *self, struct lw_slot *condition, bool may_die
     free_lock(self);
     bool interrupted = false;
     for (;;) {
-        enum lw_queued queued = lw_queue_sleep(&self->arena, condition, &lw_condition_queue, &wait);
+        enum lw_queued queued = lw_queue_sleep(&self->arena, condition, &lw_condition_queue, &wait,
+                                               lw_condition_step, NULL);
         if (queued == LW_QUEUE_GRANTED) break;
         if (queued == LW_QUEUE_TIMEOUT) {
             lw_condition_leave(&self->arena, condition, &wait);

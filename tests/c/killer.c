@@ -183,7 +183,8 @@ static void use_condition(void) {
         CHECK(lw_condition_join(&arena, condition, &wait) == LW_QUEUE_GRANTED);
         free_lock();
         enum lw_queued queued;
-        while ((queued = lw_queue_sleep(&arena, condition, &lw_condition_queue, &wait)) == LW_QUEUE_SIGNAL) {
+        while ((queued = lw_queue_sleep(&arena, condition, &lw_condition_queue, &wait, lw_condition_step, NULL)) ==
+               LW_QUEUE_SIGNAL) {
             if (atomic_load(&page->stop)) queued = LW_QUEUE_TIMEOUT;
             if (queued == LW_QUEUE_TIMEOUT) break;
         }

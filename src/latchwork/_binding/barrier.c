@@ -46,6 +46,7 @@ static PyObject *barrier_arrive(PyObject *self, PyObject *const *args, Py_ssize_
         case LW_BARRIER_NO_ROOM:
             return raise_status(LW_NO_ROOM);
         case LW_BARRIER_SIGNAL:
+        case LW_BARRIER_SLEEP:
             break;
         }
         if (PyErr_CheckSignals() < 0) {

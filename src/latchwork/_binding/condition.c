@@ -89,7 +89,7 @@ static int sleep_on(PyObject *self, struct lw_queue_wait *wait) {
     Handle *handle = (Handle *)self;
     for (;;) {
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_queued queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait);
+        enum lw_queued queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait, lw_condition_step, NULL);
         bool chosen = queued == LW_QUEUE_GRANTED;
         if (queued == LW_QUEUE_TIMEOUT) chosen = lw_condition_leave(handle->arena, handle->slot, wait);
         PyEval_RestoreThread(state);

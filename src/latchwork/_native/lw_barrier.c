@@ -183,8 +183,8 @@ static bool is_over(const struct lw_slot *slot, const struct lw_barrier_wait *wa
     return number_of(lw_load_acq(&slot->round)) != number_of(wait->round);
 }
 
-static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait) {
-    struct lw_watch watch;
+static enum lw_barred step_round(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
+                                 struct lw_watch *watch) {
     while (!is_over(slot, wait)) {
         int64_t now = lw_now_ns();
         if (now >= wait->deadline_ns) return timed_out(arena, slot, wait);
@@ -194,52 +194,60 @@ static enum lw_barred sleep_round(struct lw_arena *arena, struct lw_slot *slot, 
             continue;
         }
         if (wait->patient_until_ns == 0) wait->patient_until_ns = now + LW_BARRIER_PATIENCE_NS;
-        bool patient = now < wait->patient_until_ns;
-        if (!patient && !wait->watched) {
+        wait->patient = now < wait->patient_until_ns;
+        if (!wait->patient && !wait->watched) {
             wait->watched = true;
             call_a_watcher(slot);
             continue;
         }
-        lw_watch_begin(&watch, &slot->round, round);
-        if (!patient) watch_all(arena, slot, &watch, round);
-        if (watch.dead) {
+        lw_watch_begin(watch, &slot->round, round);
+        if (!wait->patient) watch_all(arena, slot, watch, round);
+        if (watch->dead) {
             settle_now(arena, slot, wait);
             continue;
         }
-        if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
-        int64_t step = patient ? wait->patient_until_ns - now : wait->recheck_ns;
-        if (watch.blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
-        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+        lw_watch_for(watch, &wait->recheck_ns, now, wait->deadline_ns);
+        if (wait->patient && wait->patient_until_ns < watch->wake_ns) watch->wake_ns = wait->patient_until_ns;
         LW_CRASH(barrier_waiting); /* CRASH: breaks the barrier: by those that watch, or by the re-check */
-        switch (lw_watch_sleep(arena, &watch, wake_ns)) {
-        case LW_SLEPT_WOKEN:
-        case LW_SLEPT_CHANGED:
-            break;
-        case LW_SLEPT_DEATH:
-            settle_now(arena, slot, wait);
-            break;
-        case LW_SLEPT_TIMEOUT:
-            if (patient || wake_ns == wait->deadline_ns) break;
-            wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
-            lw_watch_recheck(arena, &watch);
-            settle_now(arena, slot, wait);
-            /* A signal that came just before the sleep did not end it: its handler has waited. */
-            return LW_BARRIER_SIGNAL;
-        case LW_SLEPT_SIGNAL:
-            return LW_BARRIER_SIGNAL;
-        }
+        return LW_BARRIER_SLEEP;
     }
     if (!wait->cell) return LW_BARRIER_SIGNAL; /* and comes again, for the next round */
     return passed(wait) ? LW_BARRIER_PASSED : LW_BARRIER_IS_BROKEN;
 }
 
-enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
-                               bool action) {
+enum lw_barred lw_barrier_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool action,
+                               struct lw_watch *watch) {
     if (!wait->cell) {
         enum lw_barred arrived = arrive(arena, slot, wait, action);
         if (arrived != LW_BARRIER_SIGNAL) return arrived;
     }
-    return sleep_round(arena, slot, wait);
+    return step_round(arena, slot, wait, watch);
+}
+
+static bool rechecks(const struct lw_barrier_wait *wait, enum lw_slept slept) {
+    return slept == LW_SLEPT_TIMEOUT && !wait->patient && lw_now_ns() < wait->deadline_ns;
+}
+
+void lw_barrier_slept(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, enum lw_slept slept) {
+    if (rechecks(wait, slept)) {
+        wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
+        lw_queue_find_dead(arena, slot);
+        settle_now(arena, slot, wait);
+    }
+    if (slept == LW_SLEPT_DEATH) settle_now(arena, slot, wait);
+}
+
+enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
+                               bool action) {
+    struct lw_watch watch;
+    for (;;) {
+        enum lw_barred barred = lw_barrier_step(arena, slot, wait, action, &watch);
+        if (barred != LW_BARRIER_SLEEP) return barred;
+        enum lw_slept slept = lw_watch_sleep(arena, &watch);
+        lw_barrier_slept(arena, slot, wait, slept);
+        /* A signal that came just before the sleep did not end it: its handler has waited. */
+        if (slept == LW_SLEPT_SIGNAL || rechecks(wait, slept)) return LW_BARRIER_SIGNAL;
+    }
 }
 
 bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool well) {

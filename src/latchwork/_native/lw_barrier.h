@@ -49,6 +49,7 @@ enum lw_barred {
     LW_BARRIER_TIMEOUT, /* which has broken it */
     LW_BARRIER_SIGNAL,  /* let the signal handlers run, then call again, or lw_barrier_give_up */
     LW_BARRIER_NO_ROOM,
+    LW_BARRIER_SLEEP, /* of a step only */
 };
 
 /* One call of wait, across the signal handlers that interrupt it. */
@@ -61,11 +62,16 @@ struct lw_barrier_wait {
     uint32_t dead;        /* who broke it by dying, if this one found it; or 0 */
     int64_t patient_until_ns; /* 0: has not slept yet */
     bool watched;
+    bool patient; /* before the last sleep */
 };
 
 /* May wait: not while holding the GIL. */
 enum lw_barred lw_barrier_wait(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait,
                                bool action);
+/* The same without sleeping: LW_BARRIER_SLEEP, and on what; then how that ended. (LW_BARRIER_SIGNAL: step again.) */
+enum lw_barred lw_barrier_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool action,
+                               struct lw_watch *watch);
+void lw_barrier_slept(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, enum lw_slept slept);
 /* After LW_BARRIER_RUN: the action has run, well or not. False: the round had failed meanwhile. */
 bool lw_barrier_end(struct lw_arena *arena, struct lw_slot *slot, struct lw_barrier_wait *wait, bool well);
 /* Leaves without breaking it, as threading.Barrier does when a wait is interrupted. */

@@ -59,6 +59,12 @@ enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, s
     return wait->cell ? LW_QUEUE_GRANTED : LW_QUEUE_NO_ROOM;
 }
 
+enum lw_queued lw_condition_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait, void *unused,
+                                 struct lw_watch *watch) {
+    (void)unused;
+    return lw_queue_step(arena, slot, &lw_condition_queue, wait, watch);
+}
+
 uint32_t lw_condition_waiters(const struct lw_arena *arena, const struct lw_slot *slot) {
     struct lw_walk walk = lw_cells_begin(slot);
     const struct lw_cell *cell;

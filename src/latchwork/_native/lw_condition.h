@@ -31,6 +31,8 @@ static inline uint32_t lw_condition_waiting(const struct lw_slot *slot) { return
 
 /* Joins the queue: to be called with the lock held. LW_QUEUE_NO_ROOM, or LW_QUEUE_GRANTED: joined. */
 enum lw_queued lw_condition_join(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
+/* Until it is chosen. */
+lw_queue_stepper lw_condition_step;
 /* Before it has the lock again: true if it was chosen. Not to be chosen any more, else. */
 bool lw_condition_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
 /* The same, and what it was chosen for goes to another one. */

@@ -31,26 +31,30 @@ void lw_event_wait_begin(const struct lw_slot *slot, struct lw_event_wait *wait,
     wait->recheck_ns = 0;
 }
 
-enum lw_waited lw_event_wait(struct lw_slot *slot, struct lw_event_wait *wait) {
-    uint32_t word = lw_load_acq(&slot->word);
-    for (;;) {
+enum lw_waited lw_event_step(struct lw_slot *slot, struct lw_event_wait *wait, struct lw_watch *watch) {
+    uint32_t word = lw_load_acq(&slot->word), marked;
+    do {
         if (word & LW_EVENT_SET || word >> LW_EVENT_GENERATION_SHIFT != wait->generation) return LW_WAIT_SET;
         if (wait->deadline_ns == 0) return LW_WAIT_TIMEOUT;
-        int64_t now = lw_now_ns();
-        if (now >= wait->deadline_ns) return LW_WAIT_TIMEOUT;
-        uint32_t marked = word | LW_EVENT_WAITERS;
-        if (marked != word && !lw_cas_acqrel(&slot->word, &word, marked)) continue;
-        LW_CRASH(event_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
-        int64_t step = wait->recheck_ns ? wait->recheck_ns : lw_recheck_first_ns;
-        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
-        enum lw_slept slept = lw_futex_wait(&slot->word, marked, wake_ns);
+        marked = word | LW_EVENT_WAITERS;
+    } while (marked != word && !lw_cas_acqrel(&slot->word, &word, marked));
+    int64_t now = lw_now_ns();
+    if (now >= wait->deadline_ns) return LW_WAIT_TIMEOUT;
+    LW_CRASH(event_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
+    lw_watch_begin(watch, &slot->word, marked);
+    lw_watch_for(watch, &wait->recheck_ns, now, wait->deadline_ns);
+    return LW_WAIT_SLEEP;
+}
+
+enum lw_waited lw_event_wait(struct lw_slot *slot, struct lw_event_wait *wait) {
+    struct lw_watch watch;
+    for (;;) {
+        enum lw_waited waited = lw_event_step(slot, wait, &watch);
+        if (waited != LW_WAIT_SLEEP) return waited;
+        enum lw_slept slept = lw_watch_sleep(NULL, &watch);
         LW_CRASH(event_woken); /* CRASH: all were woken: nobody relies on this one */
         if (slept == LW_SLEPT_SIGNAL) return LW_WAIT_SIGNAL;
-        if (slept == LW_SLEPT_TIMEOUT && wake_ns != wait->deadline_ns) {
-            wait->recheck_ns = lw_recheck_next(step);
-            /* A signal that came just before the sleep did not end it: its handler has waited. */
-            return LW_WAIT_SIGNAL;
-        }
-        word = lw_load_acq(&slot->word);
+        /* A signal that came just before the sleep did not end it: its handler has waited. */
+        if (lw_watch_rechecks(slept, &wait->recheck_ns, wait->deadline_ns)) return LW_WAIT_SIGNAL;
     }
 }

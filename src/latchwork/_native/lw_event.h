@@ -25,14 +25,14 @@
 #define LW_EVENT_H
 
 #include "lw_futex.h"
-#include "lw_layout.h"
+#include "lw_watch.h"
 
 #define LW_EVENT_SET 1u
 #define LW_EVENT_WAITERS 2u
 #define LW_EVENT_GENERATION_SHIFT 2
 
-/* LW_WAIT_SIGNAL: let the signal handlers run, then call again, or not. */
-enum lw_waited { LW_WAIT_SET, LW_WAIT_TIMEOUT, LW_WAIT_SIGNAL };
+/* LW_WAIT_SIGNAL: let the signal handlers run, then call again, or not. LW_WAIT_SLEEP: of a step only. */
+enum lw_waited { LW_WAIT_SET, LW_WAIT_TIMEOUT, LW_WAIT_SIGNAL, LW_WAIT_SLEEP };
 
 /* One call of wait(), across the signal handlers that interrupt it. */
 struct lw_event_wait {
@@ -49,5 +49,7 @@ void lw_event_set(struct lw_slot *slot);
 void lw_event_clear(struct lw_slot *slot);
 void lw_event_wait_begin(const struct lw_slot *slot, struct lw_event_wait *wait, int64_t deadline_ns);
 enum lw_waited lw_event_wait(struct lw_slot *slot, struct lw_event_wait *wait);
+/* The same without sleeping: LW_WAIT_SLEEP, and on what. */
+enum lw_waited lw_event_step(struct lw_slot *slot, struct lw_event_wait *wait, struct lw_watch *watch);
 
 #endif

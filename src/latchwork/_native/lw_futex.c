@@ -68,15 +68,6 @@ void lw_futex_forbid_waitv(bool forbid) {
     atomic_store_explicit(&waitv_state, forbid ? -1 : 0, memory_order_relaxed);
 }
 
-enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, uint32_t alive_expected,
-                             int64_t deadline_ns) {
-    if (!lw_futex_has_waitv()) return lw_futex_wait(word, expected, deadline_ns);
-    struct lw_futex_entry entries[2] = {lw_futex_entry(word, expected), lw_futex_entry(alive, alive_expected)};
-    unsigned which;
-    enum lw_slept slept = lw_futex_wait_many(entries, 2, deadline_ns, &which);
-    return slept == LW_SLEPT_WOKEN && which == 1 ? LW_SLEPT_DEATH : slept;
-}
-
 enum lw_slept lw_futex_wait_many(struct lw_futex_entry *entries, unsigned count, int64_t deadline_ns,
                                  unsigned *which) {
     struct timespec spec;

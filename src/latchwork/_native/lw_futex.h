@@ -8,7 +8,7 @@
 
 enum lw_slept {
     LW_SLEPT_WOKEN,   /* a wake was consumed: it is this thread's to use or to pass on */
-    LW_SLEPT_DEATH,   /* the second word (an alive word) was woken */
+    LW_SLEPT_DEATH,   /* of a member that was watched: lw_watch.h */
     LW_SLEPT_CHANGED, /* a word had another value already */
     LW_SLEPT_TIMEOUT,
     LW_SLEPT_SIGNAL,
@@ -20,9 +20,6 @@ uint32_t lw_now_ms(void);
 
 enum lw_slept lw_futex_wait(lw_word *word, uint32_t expected, int64_t deadline_ns);
 
-/* Sleeps on both words at once where the kernel can (futex_waitv, Linux 5.16), else on the first. */
-enum lw_slept lw_futex_wait2(lw_word *word, uint32_t expected, lw_word *alive, uint32_t alive_expected,
-                             int64_t deadline_ns);
 /* What futex_waitv takes; of our own, because the headers may be older than the kernel. */
 struct lw_futex_entry {
     uint64_t value;

@@ -20,13 +20,13 @@
 #define LW_LATCH_H
 
 #include "lw_futex.h"
-#include "lw_layout.h"
+#include "lw_watch.h"
 
 #define LW_LATCH_WAITERS 1u
 #define LW_LATCH_SHIFT 1
 #define LW_LATCH_MAX 0x7fffffffu
 
-enum lw_latched { LW_LATCH_OPEN, LW_LATCH_TIMEOUT, LW_LATCH_SIGNAL };
+enum lw_latched { LW_LATCH_OPEN, LW_LATCH_TIMEOUT, LW_LATCH_SIGNAL, LW_LATCH_SLEEP };
 
 struct lw_latch_wait {
     int64_t deadline_ns; /* LW_FOREVER; 0: do not sleep */
@@ -40,5 +40,7 @@ static inline uint32_t lw_latch_count(const struct lw_slot *slot) {
 void lw_latch_count_down(struct lw_slot *slot, uint32_t count);
 /* LW_LATCH_SIGNAL: let the signal handlers run, then call again, or not. */
 enum lw_latched lw_latch_wait(struct lw_slot *slot, struct lw_latch_wait *wait);
+/* The same without sleeping: LW_LATCH_SLEEP, and on what. */
+enum lw_latched lw_latch_step(struct lw_slot *slot, struct lw_latch_wait *wait, struct lw_watch *watch);
 
 #endif

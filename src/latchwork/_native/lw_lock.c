@@ -118,17 +118,6 @@ static bool mark(struct lw_slot *slot, struct lw_lock_wait *wait, uint32_t word,
     return true;
 }
 
-static enum lw_slept sleep_until(struct lw_arena *arena, struct lw_slot *slot, uint32_t seq, uint32_t owner,
-                                 int64_t wake_ns, bool *blind) {
-    uint32_t expected;
-    bool dead = false;
-    lw_word *alive = owner ? lw_member_watch(arena, owner, &expected, &dead) : NULL;
-    *blind = owner != 0 && (alive == NULL || !lw_futex_has_waitv());
-    if (dead) return LW_SLEPT_CHANGED;
-    if (alive) return lw_futex_wait2(&slot->seq, seq, alive, expected, wake_ns);
-    return lw_futex_wait(&slot->seq, seq, wake_ns);
-}
-
 /* Leaves without the lock, be it for a signal handler only. A consumed wake must not be lost, and the
  * leaving one may have been the only one to watch over the owner: another sleeper takes over both.
  * False, unless it must go: it is free this moment; better to take it after all. */
@@ -150,24 +139,22 @@ static bool leave(struct lw_slot *slot, struct lw_lock_wait *wait, bool must_go)
 
 void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait) { leave(slot, wait, true); }
 
-static int64_t next_wake(struct lw_lock_wait *wait, uint32_t word, int64_t now, bool blind) {
-    if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
-    int64_t step = wait->recheck_ns;
-    if (owner_of(word) == 0) step = (int64_t)HANDOFF_EXPIRY_MS * 1000000;
-    if (blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
-    return step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+/* Until when to sleep: a reservation expires sooner than a re-check is due. */
+static void bound(struct lw_watch *watch, struct lw_lock_wait *wait, uint32_t word, int64_t now) {
+    lw_watch_for(watch, &wait->recheck_ns, now, wait->deadline_ns);
+    int64_t expiry = now + (int64_t)HANDOFF_EXPIRY_MS * 1000000;
+    if (owner_of(word) == 0 && expiry < watch->wake_ns) watch->wake_ns = expiry;
 }
 
 /* Nobody came for a while: either all is well, or a death was missed. */
-static void recheck(struct lw_arena *arena, struct lw_lock_wait *wait, uint32_t word) {
-    if (owner_of(word) != 0) lw_member_recheck(arena, owner_of(word));
+static void recheck(struct lw_arena *arena, struct lw_lock_wait *wait) {
+    if (wait->owner != 0) lw_member_recheck(arena, wait->owner);
     wait->woken = true; /* if the one that was woken died on its way, this one takes its place */
     wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
 }
 
-enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait) {
-    bool may_spin = wait->started_ns == 0 && wait->deadline_ns != 0 && many_cpus();
-    bool blind = false;
+enum lw_acquired lw_lock_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait, bool may_spin,
+                              struct lw_watch *watch) {
     for (;;) {
         uint32_t word;
         enum attempt outcome = attempt(arena, slot, wait, &word);
@@ -192,34 +179,52 @@ enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *sl
             return LW_TIMEOUT;
         }
         LW_CRASH(lock_looked); /* CRASH: nothing has been changed */
-        uint32_t seq = lw_load_acq(&slot->seq);
+        wait->seq = lw_load_acq(&slot->seq);
         if (!mark(slot, wait, word, now)) continue;
         if (wait->started_ns == 0) wait->started_ns = now;
         LW_CRASH(lock_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
-        int64_t wake_ns = next_wake(wait, word, now, blind);
-        switch (sleep_until(arena, slot, seq, owner_of(word), wake_ns, &blind)) {
-        case LW_SLEPT_WOKEN:
-            wait->woken = true;
-            /* CRASH: WOKEN stays, and others may sleep: their re-check takes over */
-            LW_CRASH(lock_woken);
-            may_spin = many_cpus();
-            break;
-        case LW_SLEPT_DEATH:
-            lw_member_tell(arena, owner_of(word));
-            /* It released, and died: both may have woken this thread, and only one is told. */
-            if (lw_load_relaxed(&slot->seq) != seq) wait->woken = true;
-            break;
-        case LW_SLEPT_CHANGED:
-            break;
-        case LW_SLEPT_TIMEOUT:
-            if (wake_ns == wait->deadline_ns) break;
-            recheck(arena, wait, word);
-            /* A signal that came just before the sleep did not end it: its handler has waited. */
-            return LW_SIGNAL;
-        case LW_SLEPT_SIGNAL:
-            if (!leave(slot, wait, false)) break;
-            return LW_SIGNAL;
-        }
+        wait->owner = owner_of(word);
+        lw_watch_begin(watch, &slot->seq, wait->seq);
+        if (wait->owner) lw_watch_member(arena, watch, wait->owner);
+        if (watch->dead) continue;
+        bound(watch, wait, word, now);
+        return LW_SLEEP;
+    }
+}
+
+bool lw_lock_slept(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait, enum lw_slept slept) {
+    switch (slept) {
+    case LW_SLEPT_WOKEN:
+        wait->woken = true;
+        /* CRASH: WOKEN stays, and others may sleep: their re-check takes over */
+        LW_CRASH(lock_woken);
+        return true;
+    case LW_SLEPT_DEATH:
+        /* It released, and died: both may have woken this thread, and only one is told. */
+        if (lw_load_relaxed(&slot->seq) != wait->seq) wait->woken = true;
+        return true;
+    case LW_SLEPT_TIMEOUT:
+        if (lw_now_ns() < wait->deadline_ns) recheck(arena, wait);
+        return true;
+    case LW_SLEPT_SIGNAL:
+        return !leave(slot, wait, false);
+    case LW_SLEPT_CHANGED:
+        break;
+    }
+    return true;
+}
+
+enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait) {
+    struct lw_watch watch;
+    bool may_spin = wait->started_ns == 0 && wait->deadline_ns != 0 && many_cpus();
+    for (;;) {
+        enum lw_acquired acquired = lw_lock_step(arena, slot, wait, may_spin, &watch);
+        if (acquired != LW_SLEEP) return acquired;
+        enum lw_slept slept = lw_watch_sleep(arena, &watch);
+        if (!lw_lock_slept(arena, slot, wait, slept)) return LW_SIGNAL;
+        may_spin = slept == LW_SLEPT_WOKEN && many_cpus();
+        /* A signal that came just before the sleep did not end it: its handler has waited. */
+        if (slept == LW_SLEPT_TIMEOUT && lw_now_ns() < wait->deadline_ns) return LW_SIGNAL;
     }
 }
 

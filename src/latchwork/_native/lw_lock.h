@@ -37,7 +37,7 @@
 #define LW_LOCK_H
 
 #include "lw_arena.h"
-#include "lw_futex.h"
+#include "lw_watch.h"
 
 #define LW_LOCK_WAITERS 1u
 #define LW_LOCK_WOKEN 2u
@@ -45,7 +45,7 @@
 #define LW_LOCK_FLAGS 7u
 #define LW_LOCK_OWNER_SHIFT 3
 
-enum lw_acquired { LW_ACQUIRED, LW_ABANDONED, LW_TIMEOUT, LW_SIGNAL };
+enum lw_acquired { LW_ACQUIRED, LW_ABANDONED, LW_TIMEOUT, LW_SIGNAL, LW_SLEEP };
 
 /* One call of acquire, across the signal handlers that interrupt it. */
 struct lw_lock_wait {
@@ -53,6 +53,7 @@ struct lw_lock_wait {
     int64_t started_ns;  /* 0: has not slept yet */
     int64_t recheck_ns;
     uint32_t dead_owner; /* after LW_ABANDONED: whose it was */
+    uint32_t seq, owner; /* before the last sleep */
     bool woken;          /* this thread consumed a wake: the others rely on it */
 };
 
@@ -64,7 +65,13 @@ static inline bool lw_lock_try(struct lw_slot *slot, uint32_t self) {
 /* LW_SIGNAL: let the signal handlers run, then call again, or lw_lock_give_up. */
 enum lw_acquired lw_lock_acquire_slow(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait);
 
-/* After LW_SIGNAL, if the wait is to end there: passes on whatever others rely on. */
+/* The same without sleeping: LW_SLEEP, and on what; then how that ended. False: a signal came, and it has left for the
+ * time being. `spin`: it is worth a short while. */
+enum lw_acquired lw_lock_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait, bool spin,
+                              struct lw_watch *watch);
+bool lw_lock_slept(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_wait *wait, enum lw_slept slept);
+
+/* After LW_SIGNAL or LW_SLEEP, if the wait is to end there: passes on whatever others rely on. */
 void lw_lock_give_up(struct lw_slot *slot, struct lw_lock_wait *wait);
 
 /* For those that wait for it to be free and take nothing (lw_several.h). Listening, one counts among those that sleep

@@ -260,21 +260,26 @@ static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_
     return granted;
 }
 
-enum lw_queued lw_permits_acquire(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
-                                  struct lw_cell **hint) {
+enum lw_queued lw_permits_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait, void *hint,
+                               struct lw_watch *watch) {
     if (!wait->cell) {
         enum lw_queued joined = join(arena, slot, wait, hint);
         if (joined == LW_QUEUE_TIMEOUT && wait->deadline_ns == 0 && lw_queue_find_dead(arena, slot))
             joined = join(arena, slot, wait, hint);
         if (!wait->cell) return joined;
     }
-    enum lw_queued slept = lw_queue_sleep(arena, slot, &lw_permits_queue, wait);
-    if (slept == LW_QUEUE_TIMEOUT && leave(arena, slot, wait, true)) return LW_QUEUE_GRANTED;
-    if (slept == LW_QUEUE_GRANTED) {
+    enum lw_queued queued = lw_queue_step(arena, slot, &lw_permits_queue, wait, watch);
+    if (queued == LW_QUEUE_TIMEOUT && leave(arena, slot, wait, true)) return LW_QUEUE_GRANTED;
+    if (queued == LW_QUEUE_GRANTED) {
         lw_cell_store(wait->cell, lw_cell_make(arena->self_id, LW_CELL_HELD, 1));
         wait->cell = NULL;
     }
-    return slept;
+    return queued;
+}
+
+enum lw_queued lw_permits_acquire(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
+                                  struct lw_cell **hint) {
+    return lw_queue_sleep(arena, slot, &lw_permits_queue, wait, lw_permits_step, hint);
 }
 
 void lw_permits_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait) {

@@ -59,6 +59,9 @@ bool lw_permits_release_fast(struct lw_arena *arena, struct lw_slot *slot, struc
  * this process's are counted, if that was found. */
 enum lw_queued lw_permits_acquire(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
                                   struct lw_cell **hint);
+/* The same without sleeping; `hint` is a struct lw_cell **. */
+enum lw_queued lw_permits_step(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait, void *hint,
+                               struct lw_watch *watch);
 void lw_permits_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
 /* False: more than may be released, and nothing was changed. */
 bool lw_permits_release(struct lw_arena *arena, struct lw_slot *slot, uint32_t count, struct lw_queue_wait *wait);

@@ -58,42 +58,58 @@ static void watch_all(struct lw_arena *arena, const struct lw_slot *slot, struct
     if (owner) lw_watch_member(arena, watch, owner);
 }
 
-enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
-                              struct lw_queue_wait *wait) {
-    struct lw_watch watch;
+enum lw_queued lw_queue_step(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                             struct lw_queue_wait *wait, struct lw_watch *watch) {
     for (;;) {
         uint64_t mine = lw_cell_load(wait->cell);
         if (!lw_cell_is_waiting(mine)) return LW_QUEUE_GRANTED;
         int64_t now = lw_now_ns();
         if (now >= wait->deadline_ns) return LW_QUEUE_TIMEOUT;
-        lw_watch_begin(&watch, &wait->cell->word, lw_cell_word(mine));
-        watch_all(arena, slot, &watch, mine);
-        if (watch.dead) {
+        lw_watch_begin(watch, &wait->cell->word, lw_cell_word(mine));
+        watch_all(arena, slot, watch, mine);
+        if (watch->dead) {
             lw_queue_settle(arena, slot, queue, wait);
             continue;
         }
-        if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
-        int64_t step = wait->recheck_ns;
-        if (watch.blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
-        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
+        lw_watch_for(watch, &wait->recheck_ns, now, wait->deadline_ns);
         LW_CRASH(queue_waiting); /* CRASH: one that waits: its cell is freed by who settles next */
-        switch (lw_watch_sleep(arena, &watch, wake_ns)) {
-        case LW_SLEPT_WOKEN:
-        case LW_SLEPT_CHANGED:
-            LW_CRASH(queue_woken); /* CRASH: what it was granted goes on to the next: they watch it */
-            break;
-        case LW_SLEPT_DEATH:
-            lw_queue_settle(arena, slot, queue, wait);
-            break;
-        case LW_SLEPT_TIMEOUT:
-            if (wake_ns == wait->deadline_ns) break;
-            wait->recheck_ns = lw_recheck_next(wait->recheck_ns);
-            lw_watch_recheck(arena, &watch);
-            lw_queue_settle(arena, slot, queue, wait);
-            /* A signal that came just before the sleep did not end it: its handler has waited. */
-            return LW_QUEUE_SIGNAL;
-        case LW_SLEPT_SIGNAL:
-            return LW_QUEUE_SIGNAL;
-        }
+        return LW_QUEUE_SLEEP;
+    }
+}
+
+void lw_queue_slept(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                    struct lw_queue_wait *wait, enum lw_slept slept) {
+    switch (slept) {
+    case LW_SLEPT_WOKEN:
+    case LW_SLEPT_CHANGED:
+        LW_CRASH(queue_woken); /* CRASH: what it was granted goes on to the next: they watch it */
+        break;
+    case LW_SLEPT_DEATH:
+        lw_queue_settle(arena, slot, queue, wait);
+        break;
+    case LW_SLEPT_TIMEOUT:
+        if (!lw_watch_rechecks(slept, &wait->recheck_ns, wait->deadline_ns)) break;
+        lw_queue_find_dead(arena, slot);
+        lw_queue_settle(arena, slot, queue, wait);
+        break;
+    case LW_SLEPT_SIGNAL:
+        break;
+    }
+}
+
+static bool ends(const struct lw_queue_wait *wait, enum lw_slept slept) {
+    /* A signal that came just before the sleep did not end it: its handler has waited. */
+    return slept == LW_SLEPT_SIGNAL || (slept == LW_SLEPT_TIMEOUT && lw_now_ns() < wait->deadline_ns);
+}
+
+enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                              struct lw_queue_wait *wait, lw_queue_stepper *step, void *more) {
+    struct lw_watch watch;
+    for (;;) {
+        enum lw_queued queued = step(arena, slot, wait, more, &watch);
+        if (queued != LW_QUEUE_SLEEP) return queued;
+        enum lw_slept slept = lw_watch_sleep(arena, &watch);
+        lw_queue_slept(arena, slot, queue, wait, slept);
+        if (ends(wait, slept)) return LW_QUEUE_SIGNAL;
     }
 }

@@ -37,11 +37,20 @@ enum lw_queued {
     LW_QUEUE_TIMEOUT,
     LW_QUEUE_SIGNAL, /* let the signal handlers run, then call again, or give up */
     LW_QUEUE_NO_ROOM,
+    LW_QUEUE_SLEEP, /* of a step only */
 };
 
-/* Sleeps while its cell is as it is. Never while holding the GIL. */
+/* One step of a wait, which never sleeps; `more` is the primitive's own. */
+typedef enum lw_queued lw_queue_stepper(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
+                                        void *more, struct lw_watch *watch);
+/* A step of one that has a cell: LW_QUEUE_SLEEP, and on what; then how that ended. */
+enum lw_queued lw_queue_step(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                             struct lw_queue_wait *wait, struct lw_watch *watch);
+void lw_queue_slept(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
+                    struct lw_queue_wait *wait, enum lw_slept slept);
+/* Steps, and sleeps between them. Never while holding the GIL. */
 enum lw_queued lw_queue_sleep(struct lw_arena *arena, struct lw_slot *slot, const struct lw_queue *queue,
-                              struct lw_queue_wait *wait);
+                              struct lw_queue_wait *wait, lw_queue_stepper *step, void *more);
 
 /* Leaves the guard, then wakes; and notes whose death there is to tell. */
 void lw_queue_leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_settled *settled,

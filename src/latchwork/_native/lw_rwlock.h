@@ -51,6 +51,11 @@ bool lw_rwlock_write_fast(struct lw_arena *arena, struct lw_slot *slot, struct l
 enum lw_queued lw_rwlock_read(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait,
                               struct lw_cell **hint);
 enum lw_queued lw_rwlock_write(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
+/* The same without sleeping; `hint` is a struct lw_cell **, of reads. */
+lw_queue_stepper lw_rwlock_read_step, lw_rwlock_write_step;
+/* One read more for a process that holds one for sure, in the cell where that is counted: no writer can get in
+ * between. False: not there. */
+bool lw_rwlock_read_more(struct lw_arena *arena, struct lw_cell *hint);
 void lw_rwlock_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_wait *wait);
 
 enum lw_rwlock_released { LW_RWLOCK_RELEASED, LW_RWLOCK_NOT_HELD, LW_RWLOCK_BUSY };

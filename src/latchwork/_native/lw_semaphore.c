@@ -27,7 +27,7 @@ void lw_semaphore_give_up(struct lw_slot *slot, struct lw_semaphore_wait *wait) 
     wait->woken = false;
 }
 
-enum lw_taken lw_semaphore_acquire(struct lw_slot *slot, struct lw_semaphore_wait *wait) {
+enum lw_taken lw_semaphore_step(struct lw_slot *slot, struct lw_semaphore_wait *wait, struct lw_watch *watch) {
     uint32_t word = lw_load_acq(&slot->word);
     for (;;) {
         if (word >> LW_SEMAPHORE_SHIFT) {
@@ -46,18 +46,26 @@ enum lw_taken lw_semaphore_acquire(struct lw_slot *slot, struct lw_semaphore_wai
         }
         if (!(word & LW_SEMAPHORE_WAITERS) && !lw_cas_acqrel(&slot->word, &word, LW_SEMAPHORE_WAITERS)) continue;
         LW_CRASH(semaphore_marked); /* CRASH: WAITERS though nobody sleeps: one useless wake */
-        if (wait->recheck_ns == 0) wait->recheck_ns = lw_recheck_first_ns;
-        int64_t step = wait->recheck_ns;
-        int64_t wake_ns = step < wait->deadline_ns - now ? now + step : wait->deadline_ns;
-        enum lw_slept slept = lw_futex_wait(&slot->word, LW_SEMAPHORE_WAITERS, wake_ns);
-        wait->woken = slept == LW_SLEPT_WOKEN;
-        LW_CRASH(semaphore_woken); /* CRASH: a permit and sleepers: their re-check takes it */
+        lw_watch_begin(watch, &slot->word, LW_SEMAPHORE_WAITERS);
+        lw_watch_for(watch, &wait->recheck_ns, now, wait->deadline_ns);
+        return LW_TAKEN_SLEEP;
+    }
+}
+
+void lw_semaphore_slept(struct lw_semaphore_wait *wait, enum lw_slept slept) {
+    wait->woken = slept == LW_SLEPT_WOKEN;
+    LW_CRASH(semaphore_woken); /* CRASH: a permit and sleepers: their re-check takes it */
+}
+
+enum lw_taken lw_semaphore_acquire(struct lw_slot *slot, struct lw_semaphore_wait *wait) {
+    struct lw_watch watch;
+    for (;;) {
+        enum lw_taken taken = lw_semaphore_step(slot, wait, &watch);
+        if (taken != LW_TAKEN_SLEEP) return taken;
+        enum lw_slept slept = lw_watch_sleep(NULL, &watch);
+        lw_semaphore_slept(wait, slept);
         if (slept == LW_SLEPT_SIGNAL) return LW_TAKEN_SIGNAL;
-        if (slept == LW_SLEPT_TIMEOUT && wake_ns != wait->deadline_ns) {
-            wait->recheck_ns = lw_recheck_next(step);
-            /* A signal that came just before the sleep did not end it: its handler has waited. */
-            return LW_TAKEN_SIGNAL;
-        }
-        word = lw_load_acq(&slot->word);
+        /* A signal that came just before the sleep did not end it: its handler has waited. */
+        if (lw_watch_rechecks(slept, &wait->recheck_ns, wait->deadline_ns)) return LW_TAKEN_SIGNAL;
     }
 }

@@ -23,13 +23,13 @@
 #define LW_SEMAPHORE_H
 
 #include "lw_futex.h"
-#include "lw_layout.h"
+#include "lw_watch.h"
 
 #define LW_SEMAPHORE_WAITERS 1u
 #define LW_SEMAPHORE_SHIFT 1
 #define LW_SEMAPHORE_MAX 0x7fffffffu
 
-enum lw_taken { LW_TAKEN, LW_TAKEN_TIMEOUT, LW_TAKEN_SIGNAL };
+enum lw_taken { LW_TAKEN, LW_TAKEN_TIMEOUT, LW_TAKEN_SIGNAL, LW_TAKEN_SLEEP };
 
 /* One call of acquire, across the signal handlers that interrupt it. */
 struct lw_semaphore_wait {
@@ -51,6 +51,9 @@ static inline bool lw_semaphore_try(struct lw_slot *slot) {
 
 /* LW_TAKEN_SIGNAL: let the signal handlers run, then call again, or give up. */
 enum lw_taken lw_semaphore_acquire(struct lw_slot *slot, struct lw_semaphore_wait *wait);
+/* The same without sleeping: LW_TAKEN_SLEEP, and on what; then how that ended. */
+enum lw_taken lw_semaphore_step(struct lw_slot *slot, struct lw_semaphore_wait *wait, struct lw_watch *watch);
+void lw_semaphore_slept(struct lw_semaphore_wait *wait, enum lw_slept slept);
 void lw_semaphore_give_up(struct lw_slot *slot, struct lw_semaphore_wait *wait);
 /* False: it would go above the bound, and nothing was changed. */
 bool lw_semaphore_release(struct lw_slot *slot, uint32_t count);

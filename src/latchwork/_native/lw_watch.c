@@ -5,6 +5,7 @@
 void lw_watch_begin(struct lw_watch *watch, const lw_word *word, uint32_t expected) {
     watch->count = 1;
     watch->dead = watch->blind = false;
+    watch->wake_ns = LW_FOREVER;
     watch->entries[0] = lw_futex_entry(word, expected);
     watch->ids[0] = 0;
 }
@@ -25,13 +26,26 @@ void lw_watch_member(struct lw_arena *arena, struct lw_watch *watch, uint32_t id
     watch->entries[watch->count++] = alive ? lw_futex_entry(alive, expected) : watch->entries[0];
 }
 
-enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch, int64_t deadline_ns) {
+void lw_watch_for(struct lw_watch *watch, int64_t *recheck_ns, int64_t now_ns, int64_t deadline_ns) {
+    if (*recheck_ns == 0) *recheck_ns = lw_recheck_first_ns;
+    int64_t step = *recheck_ns;
+    if (watch->blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
+    watch->wake_ns = step < deadline_ns - now_ns ? now_ns + step : deadline_ns;
+}
+
+bool lw_watch_rechecks(enum lw_slept slept, int64_t *recheck_ns, int64_t deadline_ns) {
+    if (slept != LW_SLEPT_TIMEOUT || lw_now_ns() >= deadline_ns) return false;
+    *recheck_ns = lw_recheck_next(*recheck_ns);
+    return true;
+}
+
+enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch) {
     unsigned which = 0;
     if (watch->count == 1 || !lw_futex_has_waitv()) {
         lw_word *word = (lw_word *)(uintptr_t)watch->entries[0].address;
-        return lw_futex_wait(word, (uint32_t)watch->entries[0].value, deadline_ns);
+        return lw_futex_wait(word, (uint32_t)watch->entries[0].value, watch->wake_ns);
     }
-    enum lw_slept slept = lw_futex_wait_many(watch->entries, watch->count, deadline_ns, &which);
+    enum lw_slept slept = lw_futex_wait_many(watch->entries, watch->count, watch->wake_ns, &which);
     if (slept != LW_SLEPT_WOKEN) return slept;
     /* Several words may have been woken and only one of them is named, but each of the dead woke one sleeper
      * only, which may have been this one: so it looks at all. */
@@ -41,9 +55,4 @@ enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch, int
         slept = LW_SLEPT_DEATH;
     }
     return slept;
-}
-
-void lw_watch_recheck(struct lw_arena *arena, const struct lw_watch *watch) {
-    for (unsigned i = 1; i < watch->count; i++)
-        if (!lw_futex_has_waitv() || lw_member_is_mute(arena, watch->ids[i])) lw_member_recheck(arena, watch->ids[i]);
 }
