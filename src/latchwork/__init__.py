@@ -48,7 +48,7 @@ from latchwork.primitives import (
     RWLock,
     Semaphore,
 )
-from latchwork.waiting import wait
+from latchwork.waiting import wait, wait_async
 
 __version__ = "0.2.0"
 
@@ -130,6 +130,7 @@ __all__ = [
     "set_start_method",
     "unpatch",
     "wait",
+    "wait_async",
 ]
 
 

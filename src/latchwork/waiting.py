@@ -1,9 +1,11 @@
 """Waiting for several things at once."""
 
+import errno
+import select
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives import Event, Latch, Lock, RLock, Semaphore
 
 PRIMITIVES = (Event, Latch, Lock, RLock, Semaphore)  # a BoundedSemaphore is a Semaphore
@@ -52,10 +54,49 @@ def wait(primitives: Iterable[T], timeout: float | None = None) -> list[T]:
     TypeError for anything else; OSError for a file descriptor that is not open; ``GoneError``.
     """
     items = list(primitives)
-    ours: list[object] = [item for item in items if isinstance(item, PRIMITIVES)]
-    files = [_file_descriptor(item) for item in items if not isinstance(item, PRIMITIVES)]
+    ours, files = _apart(items)
     if not items:
         return []
-    flags = _core.wait_any(ours, files, timeout)
-    of_ours, of_files = iter(flags[: len(ours)]), iter(flags[len(ours) :])
+    return _chosen(items, _core.wait_any(ours, files, timeout))
+
+
+def _apart(items: list[T]) -> tuple[list[object], list[int]]:
+    ours: list[object] = [item for item in items if isinstance(item, PRIMITIVES)]
+    files = [_file_descriptor(item) for item in items if not isinstance(item, PRIMITIVES)]
+    return ours, files
+
+
+def _chosen(items: list[T], flags: list[bool]) -> list[T]:
+    """Those of which the flags say so: first come the primitives' flags, then the files'."""
+    of_ours = iter(flags)
+    of_files = iter(flags[sum(isinstance(item, PRIMITIVES) for item in items) :])
     return [item for item in items if next(of_ours if isinstance(item, PRIMITIVES) else of_files)]
+
+
+async def wait_async(primitives: Iterable[T], timeout: float | None = None) -> list[T]:
+    """Wait in a coroutine until at least one of several is ready, and return those that are.
+
+    As ``wait()``, but it lets the event loop run, and may be cancelled at any moment. (An RLock is
+    ready if this task could acquire it.) RuntimeError outside of a running event loop, if it must wait.
+    """
+    items = list(primitives)
+    ours, files = _apart(items)
+    if not items:
+        return []
+    readable = _readable(files)
+    if any(readable):
+        timeout = 0
+    who = awaiting.number_of_task() if any(isinstance(item, RLock) for item in ours) else 0
+    flags = await awaiting.park(_core.Wait(ours, who=who), timeout, files)
+    return _chosen(items, flags + _readable(files))
+
+
+def _readable(files: list[int]) -> list[bool]:
+    poll = select.poll()
+    for file in files:
+        poll.register(file, select.POLLIN)
+    ready = dict(poll.poll(0)) if files else {}
+    for file, events in ready.items():
+        if events & select.POLLNVAL:
+            raise OSError(errno.EBADF, f"file descriptor {file} is not open")
+    return [file in ready for file in files]

@@ -494,7 +494,7 @@ static void *rlock_body(void *argument) {
     for (int i = 0; i < ROUNDS; i++) {
         CHECK(!lw_rlock_is_mine(lock, id));
         get_lock(self);
-        lw_rlock_begin(lock, id, 1);
+        lw_rlock_begin(lock, id, lw_thread_id(), 1);
         if (draw(self, 2)) lw_store_relaxed(&lock->depth, 2);
         CHECK(lw_rlock_is_mine(lock, id));
         change_guarded(self);

@@ -1,4 +1,5 @@
 #include "../_native/lw_barrier.h"
+#include "../_native/lw_task.h"
 
 #include "binding.h"
 
@@ -19,6 +20,12 @@ static PyObject *run_action(PyObject *self, struct lw_barrier_wait *wait, PyObje
     if (!result) return NULL;
     Py_DECREF(result);
     return well ? PyLong_FromUnsignedLong(wait->index) : raise_broken(self, wait, false);
+}
+
+PyObject *barrier_result(PyObject *self, struct lw_barrier_wait *wait, int outcome, PyObject *action) {
+    if (outcome == LW_OUTCOME_GRANTED) return PyLong_FromUnsignedLong(wait->index);
+    if (outcome == LW_OUTCOME_RUN) return run_action(self, wait, action);
+    return raise_broken(self, wait, outcome == LW_OUTCOME_TIMEOUT);
 }
 
 static PyObject *barrier_arrive(PyObject *self, PyObject *const *args, Py_ssize_t count) {

@@ -10,6 +10,9 @@
 #include "../_native/lw_futex.h"
 #include "../_native/lw_slot.h"
 
+struct lw_cell;
+struct lw_several;
+
 typedef struct {
     PyObject_HEAD
     struct lw_arena *arena; /* allocated apart: once attached, it stays for as long as the process does */
@@ -72,6 +75,8 @@ uint32_t pid_of(const struct lw_arena *arena, uint32_t id);
 
 /* lock.c: for RLock and Condition. 1: acquired, 0: timeout, -1: an exception is set. */
 int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner);
+/* The way that is not the fastest; a task of this process that waits may get it before it is free. */
+bool lock_give(Handle *handle);
 extern PyTypeObject *lock_type, *rlock_type;
 PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *lock_release(PyObject *self, PyObject *unused);
@@ -79,6 +84,8 @@ PyObject *lock_locked(PyObject *self, PyObject *unused);
 PyObject *lock_owner_pid(PyObject *self, PyObject *unused);
 PyObject *rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *rlock_release(PyObject *self, PyObject *unused);
+/* Whether this thread, or the task that runs in it, has it; -1: an exception is set. */
+int rlock_is_ours(const Handle *handle);
 
 static inline bool handle_is_gone(const Handle *handle) {
     return lw_load_acq(&handle->slot->generation) != handle->generation;
@@ -87,7 +94,33 @@ static inline bool handle_is_gone(const Handle *handle) {
 /* bound.c: gives a class a method of its own; a quick one, if it is what `with` calls. */
 int give_method(PyTypeObject *type, PyMethodDef *method);
 
+/* What `await` finds done: None, or True. A new reference. */
+PyObject *ready_none(void);
+PyObject *ready_true(void);
+/* waiting.c: a Wait for that handle, whose task is to be filled in. */
+struct lw_task;
+PyObject *new_wait(PyObject *handle);
+struct lw_task *task_of(PyObject *wait);
+/* The number of the task that runs in this thread, as which it owns RLocks; 0: none, or none of any has ever had to do
+ * with an RLock; UINT32_MAX: an exception is set. */
+uint32_t this_task(void);
+#define NO_TASK UINT32_MAX
+/* The same, and it is given one if it has none. */
+uint32_t number_of_task(void);
+/* For `async with`, if it can't be had at once: the coroutine that waits for it. */
+PyObject *enter_later(PyObject *self);
+/* barrier.c: what a wait that has ended returns or raises. */
+struct lw_barrier_wait;
+PyObject *barrier_result(PyObject *self, struct lw_barrier_wait *wait, int outcome, PyObject *action);
+/* semaphore.c, rwlock.c: where the last one granted was counted. */
+void semaphore_keep_hint(PyObject *self, struct lw_cell *hint);
+void rwlock_keep_hint(PyObject *self, struct lw_cell *hint);
+bool read_several(PyObject *handles, struct lw_several *several);
+PyObject *readiness(struct lw_several *several);
+
 int add_bound(PyObject *module);
+int add_ready(PyObject *module);
+int add_waiting(PyObject *module);
 int add_arena(PyObject *module);
 int add_lock(PyObject *module);
 int add_event(PyObject *module);

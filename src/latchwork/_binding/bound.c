@@ -1,4 +1,4 @@
-/* What a `with` statement calls.
+/* What a `with` statement, or `async with`, calls.
  *
  * Up to CPython 3.13 it asks the class for `__enter__` and `__exit__` and binds both to the object: two objects
  * that the garbage collector knows, made and dropped each time, which costs as much as all the rest. These here
@@ -167,7 +167,9 @@ static PyObject *quick(PyObject *plain, PyMethodDef *method) {
 }
 
 int give_method(PyTypeObject *type, PyMethodDef *method) {
-    bool with = strcmp(method->ml_name, "__enter__") == 0 || strcmp(method->ml_name, "__exit__") == 0;
+    static const char *const special[] = {"__enter__", "__exit__", "__aenter__", "__aexit__"};
+    bool with = false;
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) with |= strcmp(method->ml_name, special[i]) == 0;
     PyObject *descriptor = PyDescr_NewMethod(type, method);
     if (descriptor && with && Py_Version < 0x030e0000) {
         PyObject *plain = descriptor;

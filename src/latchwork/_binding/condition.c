@@ -1,6 +1,7 @@
 #include "../_native/lw_condition.h"
 
 #include "../_native/lw_rlock.h"
+#include "../_native/lw_task.h"
 #include "binding.h"
 
 typedef struct {
@@ -45,17 +46,18 @@ static PyObject *call_foreign(PyObject *lock, const char *name, PyObject *const 
     return result;
 }
 
-static bool owns_lock(PyObject *self) {
+/* -1: an exception is set. */
+static int owns_lock(PyObject *self) {
     Handle *lock = lock_of(self);
     uint32_t member = lock->arena->self_id;
-    if (((Condition *)self)->recursive) return lw_rlock_is_mine(lock->slot, member);
+    if (((Condition *)self)->recursive) return rlock_is_ours(lock);
     return member != 0 && lw_lock_owner(lock->arena, lock->slot) == member;
 }
 
 static uint32_t unlock(PyObject *self) {
     Handle *lock = lock_of(self);
     uint32_t depth = ((Condition *)self)->recursive ? lw_rlock_end(lock->slot) : 0;
-    if (!lw_lock_release_fast(lock->slot, lock->arena->self_id)) lw_lock_release_slow(lock->slot, false);
+    if (!lw_lock_release_fast(lock->slot, lock->arena->self_id)) lock_give(lock);
     return depth;
 }
 
@@ -79,7 +81,7 @@ static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
         PyEval_RestoreThread(state);
         if (!held && PyErr_CheckSignals() < 0) keep_newer(kept);
     }
-    if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, depth);
+    if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, lw_thread_id(), depth);
     uint32_t dead_owner = lw_load_relaxed(&lock->slot->abandoned);
     if (dead_owner && !tell(((Condition *)self)->lock, "abandoned", dead_owner, 1)) keep_newer(kept);
 }
@@ -129,17 +131,41 @@ static PyObject *condition_wait(PyObject *self, PyObject *const *args, Py_ssize_
     PyObject *timeout = parse_one(args, count, names, "wait", "timeout", Py_None);
     if (!timeout || !deadline_of(timeout, &deadline_ns) || !has_own_lock(self)) return NULL;
     if (handle_is_gone((Handle *)self) || handle_is_gone(lock_of(self))) return raise_gone();
-    if (!owns_lock(self))
-        return raise_error("NotOwnedError", "must acquire() condition before using wait()");
+    /* Not a task that has it: it would come back as this thread. */
+    Handle *lock = lock_of(self);
+    bool mine = ((Condition *)self)->recursive ? lw_rlock_is_mine(lock->slot, lock->arena->self_id) : owns_lock(self);
+    if (!mine) return raise_error("NotOwnedError", "must acquire() condition before using wait()");
     if (!ensure_member(((Handle *)self)->arena)) return NULL;
     return wait_for_it(self, deadline_ns);
+}
+
+/* A task's: joins the queue and releases the lock; the Wait, and the depth at which that lock is to be had again. */
+static PyObject *condition_begin_wait(PyObject *self, PyObject *number) {
+    Handle *handle = (Handle *)self, *lock;
+    uint32_t task = (uint32_t)PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred() || !has_own_lock(self)) return NULL;
+    lock = lock_of(self);
+    if (handle_is_gone(handle) || handle_is_gone(lock)) return raise_gone();
+    bool mine = ((Condition *)self)->recursive ? lw_rlock_is_owner(lock->slot, lock->arena->self_id, task) : owns_lock(self);
+    if (!mine) return raise_error("NotOwnedError", "must acquire_async() condition before using wait_async()");
+    PyObject *wait = new_wait(self);
+    if (!wait) return NULL;
+    PyThreadState *state = PyEval_SaveThread();
+    enum lw_queued joined = lw_condition_join(handle->arena, handle->slot, &task_of(wait)->queue);
+    uint32_t depth = joined == LW_QUEUE_GRANTED ? unlock(self) : 0;
+    PyEval_RestoreThread(state);
+    if (joined == LW_QUEUE_GRANTED) return Py_BuildValue("NI", wait, depth);
+    Py_DECREF(wait);
+    return raise_status(LW_NO_ROOM);
 }
 
 static PyObject *notify(PyObject *self, uint32_t count) {
     Handle *handle = (Handle *)self;
     if (!has_own_lock(self)) return NULL;
     if (handle_is_gone(handle) || handle_is_gone(lock_of(self))) return raise_gone();
-    if (!owns_lock(self))
+    int ours = owns_lock(self);
+    if (ours < 0) return NULL;
+    if (!ours)
         return raise_error("NotOwnedError", "lock is not owned: acquire() the condition before notify()");
     if (count == 0 || lw_condition_waiting(handle->slot) == 0) Py_RETURN_NONE;
     if (!ensure_member(handle->arena)) return NULL;
@@ -193,7 +219,8 @@ static PyObject *condition_exit(PyObject *self, PyObject *const *args, Py_ssize_
 static PyObject *condition_is_owned(PyObject *self, PyObject *unused) {
     (void)unused;
     if (!has_own_lock(self)) return NULL;
-    return PyBool_FromLong(owns_lock(self));
+    int ours = owns_lock(self);
+    return ours < 0 ? NULL : PyBool_FromLong(ours);
 }
 
 static PyObject *condition_waiting(PyObject *self, PyObject *unused) {
@@ -274,8 +301,11 @@ static PyMethodDef methods[] = {
     {"__enter__", condition_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))condition_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"_begin_wait", condition_begin_wait, METH_O,
+     PyDoc_STR("_begin_wait($self, who, /)\n--\n\n"
+               "For that task: join the queue and release the lock; the wait, and the depth to have the lock at again.")},
     {"_is_owned", condition_is_owned, METH_NOARGS,
-     PyDoc_STR("_is_owned($self, /)\n--\n\nWhether its lock is this process's (an RLock: this thread's).")},
+     PyDoc_STR("_is_owned($self, /)\n--\n\nWhether its lock is this process's (an RLock: this thread's or task's).")},
     {"_use", condition_use, METH_O, PyDoc_STR("_use($self, lock, /)\n--\n\nGive it the lock that it was made without.")},
     {"_waiting", condition_waiting, METH_NOARGS, PyDoc_STR("_waiting($self, /)\n--\n\nHow many wait.")},
     ROOM_FOR_METHODS,

@@ -1,6 +1,7 @@
 #include "../_native/lw_lock.h"
 
 #include "../_native/lw_member.h"
+#include "../_native/lw_task.h"
 #include "binding.h"
 
 static PyObject *raise_free(void) {
@@ -71,18 +72,48 @@ static PyObject *lock_enter(PyObject *self, PyObject *unused) {
     return acquire_slow(self, LW_FOREVER);
 }
 
+bool lock_give(Handle *handle) {
+    return lw_tasks_pass(handle->arena, handle->slot) || lw_lock_release_slow(handle->slot, false);
+}
+
 PyObject *lock_release(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    if (!lw_lock_release_fast(handle->slot, handle->arena->self_id) && !lw_lock_release_slow(handle->slot, false))
-        return raise_free();
+    if (!lw_lock_release_fast(handle->slot, handle->arena->self_id) && !lock_give(handle)) return raise_free();
     Py_RETURN_NONE;
 }
 
 static PyObject *lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     (void)args, (void)count;
     return lock_release(self, NULL);
+}
+
+/* Not past the tasks of this process that wait. */
+static inline bool take_now(Handle *handle) { return !lw_tasks_wait_at(handle->slot) && acquire_fast(handle); }
+
+static PyObject *lock_take_now(PyObject *self, PyObject *unused) {
+    (void)unused;
+    if (take_now((Handle *)self)) return acquired_fast(self);
+    if (handle_is_gone((Handle *)self)) return raise_gone();
+    Py_RETURN_FALSE;
+}
+
+static PyObject *lock_aenter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    if (!take_now((Handle *)self)) return enter_later(self);
+    PyObject *taken = acquired_fast(self);
+    if (!taken) return NULL;
+    Py_DECREF(taken);
+    return ready_true();
+}
+
+static PyObject *lock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    PyObject *released = lock_release(self, NULL);
+    if (!released) return NULL;
+    Py_DECREF(released);
+    return ready_none();
 }
 
 PyObject *lock_locked(PyObject *self, PyObject *unused) {
@@ -141,6 +172,11 @@ static PyMethodDef methods[] = {
     {"__enter__", lock_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"__aenter__", lock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aexit__", (PyCFunction)(void (*)(void))lock_aexit, METH_FASTCALL,
+     PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"_take_now", lock_take_now, METH_NOARGS,
+     PyDoc_STR("_take_now($self, /)\n--\n\nAcquire, if it is free and no task of this process waits for it.")},
     {"_owner_pid", lock_owner_pid, METH_NOARGS,
      PyDoc_STR("_owner_pid($self, /)\n--\n\nThe pid of the living owner, or None.")},
     {"_is_mine", lock_is_mine, METH_NOARGS,

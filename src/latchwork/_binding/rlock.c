@@ -1,6 +1,7 @@
 #include "../_native/lw_rlock.h"
 
 #include "../_native/lw_member.h"
+#include "../_native/lw_task.h"
 #include "binding.h"
 
 static PyObject *raise_not_owned(void) {
@@ -18,9 +19,9 @@ static bool deepen(struct lw_slot *slot) {
 }
 
 /* As Lock's: see lock.c. */
-static PyObject *taken(PyObject *self, uint32_t dead_owner) {
+static PyObject *taken(PyObject *self, uint32_t who, uint32_t dead_owner) {
     struct lw_slot *slot = ((Handle *)self)->slot;
-    lw_rlock_begin(slot, ((Handle *)self)->arena->self_id, 1);
+    lw_rlock_begin(slot, ((Handle *)self)->arena->self_id, who, 1);
     if (dead_owner == 0) dead_owner = lw_load_relaxed(&slot->abandoned);
     if (dead_owner != 0 && !tell(self, "abandoned", dead_owner, 1)) {
         lw_rlock_end(slot);
@@ -34,7 +35,7 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
     uint32_t dead_owner;
     int got = lock_take((Handle *)self, deadline_ns, &dead_owner);
     if (got < 0) return NULL;
-    if (got) return taken(self, dead_owner);
+    if (got) return taken(self, lw_thread_id(), dead_owner);
     Py_RETURN_FALSE;
 }
 
@@ -48,7 +49,7 @@ static inline PyObject *acquire(PyObject *self, int64_t deadline_ns) {
             if (!deepen(handle->slot)) return NULL;
             Py_RETURN_TRUE;
         }
-        if (lw_lock_try(handle->slot, member)) return taken(self, 0);
+        if (lw_lock_try(handle->slot, member)) return taken(self, lw_thread_id(), 0);
     }
     return acquire_slow(self, deadline_ns);
 }
@@ -64,20 +65,66 @@ static PyObject *rlock_enter(PyObject *self, PyObject *unused) {
     return acquire(self, LW_FOREVER);
 }
 
+int rlock_is_ours(const Handle *handle) {
+    uint32_t member = handle->arena->self_id;
+    if (lw_rlock_is_mine(handle->slot, member)) return 1;
+    uint32_t task = this_task();
+    if (task == NO_TASK) return -1;
+    return task && lw_rlock_is_owner(handle->slot, member, task);
+}
+
 PyObject *rlock_release(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     struct lw_slot *slot = handle->slot;
     if (handle_is_gone(handle)) return raise_gone();
-    if (!lw_rlock_is_mine(slot, handle->arena->self_id)) return raise_not_owned();
+    int ours = rlock_is_ours(handle);
+    if (ours <= 0) return ours < 0 ? NULL : raise_not_owned();
     uint32_t depth = lw_load_relaxed(&slot->depth);
     if (depth > 1) {
         lw_store_relaxed(&slot->depth, depth - 1);
         Py_RETURN_NONE;
     }
     lw_rlock_end(slot);
-    if (!lw_lock_release_fast(slot, handle->arena->self_id)) lw_lock_release_slow(slot, false);
+    if (!lw_lock_release_fast(slot, handle->arena->self_id)) lock_give(handle);
     Py_RETURN_NONE;
+}
+
+/* For the task: NULL with an exception set, True or False. */
+static PyObject *take_now(PyObject *self, uint32_t task) {
+    Handle *handle = (Handle *)self;
+    uint32_t member = handle->arena->self_id;
+    if (handle_is_gone(handle)) return raise_gone();
+    if (member != 0 && lw_rlock_is_owner(handle->slot, member, task)) {
+        if (!deepen(handle->slot)) return NULL;
+        Py_RETURN_TRUE;
+    }
+    if (member != 0 && !lw_tasks_wait_at(handle->slot) && lw_lock_try(handle->slot, member)) return taken(self, task, 0);
+    Py_RETURN_FALSE;
+}
+
+static PyObject *rlock_take_now(PyObject *self, PyObject *number) {
+    uint32_t task = (uint32_t)PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred()) return NULL;
+    return take_now(self, task);
+}
+
+static PyObject *rlock_aenter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    uint32_t task = number_of_task();
+    PyObject *got = task == NO_TASK ? NULL : take_now(self, task);
+    if (!got) return NULL;
+    bool now = got == Py_True;
+    Py_DECREF(got);
+    return now ? ready_true() : enter_later(self);
+}
+
+static PyObject *rlock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    PyObject *released = rlock_release(self, NULL);
+    if (!released) return NULL;
+    Py_DECREF(released);
+    return ready_none();
 }
 
 static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -89,23 +136,25 @@ static PyObject *rlock_count(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    bool mine = lw_rlock_is_mine(handle->slot, handle->arena->self_id);
-    return PyLong_FromUnsignedLong(mine ? lw_load_relaxed(&handle->slot->depth) : 0);
+    int ours = rlock_is_ours(handle);
+    if (ours < 0) return NULL;
+    return PyLong_FromUnsignedLong(ours ? lw_load_relaxed(&handle->slot->depth) : 0);
 }
 
 static PyObject *rlock_is_mine(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    return PyBool_FromLong(lw_rlock_is_mine(handle->slot, handle->arena->self_id));
+    int ours = rlock_is_ours(handle);
+    return ours < 0 ? NULL : PyBool_FromLong(ours);
 }
 
 static PyObject *rlock_abandoned(PyObject *self, void *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
-    return PyBool_FromLong(lw_rlock_is_mine(handle->slot, handle->arena->self_id) &&
-                           lw_load_relaxed(&handle->slot->abandoned) != 0);
+    int ours = rlock_is_ours(handle);
+    return ours < 0 ? NULL : PyBool_FromLong(ours && lw_load_relaxed(&handle->slot->abandoned) != 0);
 }
 
 static PyObject *rlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -122,24 +171,31 @@ static PyMethodDef methods[] = {
                "OverflowError beyond 2**32 - 1 levels.")},
     {"release", rlock_release, METH_NOARGS,
      PyDoc_STR("release($self, /)\n--\n\n"
-               "Give back one level. AssertionError, as in multiprocessing, by a thread that does not have it.")},
+               "Give back one level. AssertionError, as in multiprocessing, unless this thread, or the task that\n"
+               "runs in it, has it.")},
     {"locked", lock_locked, METH_NOARGS,
      PyDoc_STR("locked($self, /)\n--\n\nWhether a thread of a living process has it at this moment.")},
     {"__enter__", rlock_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"__aenter__", rlock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aexit__", (PyCFunction)(void (*)(void))rlock_aexit, METH_FASTCALL,
+     PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"_take_now", rlock_take_now, METH_O,
+     PyDoc_STR("_take_now($self, who, /)\n--\n\n"
+               "Acquire for that task, if it has it or it is free and no task of this process waits for it.")},
     {"_owner_pid", lock_owner_pid, METH_NOARGS,
      PyDoc_STR("_owner_pid($self, /)\n--\n\nThe pid of the living owner, or None.")},
     {"_is_mine", rlock_is_mine, METH_NOARGS,
-     PyDoc_STR("_is_mine($self, /)\n--\n\nWhether this thread has it.")},
+     PyDoc_STR("_is_mine($self, /)\n--\n\nWhether this thread or task has it.")},
     {"_count", rlock_count, METH_NOARGS,
-     PyDoc_STR("_count($self, /)\n--\n\nHow many levels this thread has.")},
+     PyDoc_STR("_count($self, /)\n--\n\nHow many levels this thread or task has.")},
     ROOM_FOR_METHODS,
 };
 
 static PyGetSetDef getset[] = {
     {"abandoned", rlock_abandoned, NULL,
-     PyDoc_STR("Whether this thread has the lock because its owner before died with it. What it guards may be\n"
+     PyDoc_STR("Whether this thread or task has the lock because its owner before died with it. What it guards may be\n"
                "half done. True until it is given back."),
      NULL},
     ROOM_FOR_GETSET,

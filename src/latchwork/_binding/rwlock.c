@@ -1,4 +1,5 @@
 #include "../_native/lw_rwlock.h"
+#include "../_native/lw_task.h"
 
 #include "binding.h"
 
@@ -152,6 +153,46 @@ static PyObject *hold_enter(PyObject *self, PyObject *unused) {
     return got;
 }
 
+void rwlock_keep_hint(PyObject *self, struct lw_cell *hint) { ((RWLock *)self)->hint = hint; }
+
+/* Not past the tasks of this process that wait. */
+static PyObject *take_now(PyObject *self, bool write) {
+    RWLock *rwlock = (RWLock *)self;
+    struct lw_arena *arena = rwlock->handle.arena;
+    struct lw_slot *slot = rwlock->handle.slot;
+    if (handle_is_gone(&rwlock->handle)) return raise_gone();
+    if (lw_tasks_wait_at(slot)) Py_RETURN_FALSE;
+    if (!write) return PyBool_FromLong(lw_rwlock_read_fast(arena, slot, rwlock->hint));
+    struct lw_queue_wait wait = {.dead = 0};
+    if (!ensure_member(arena)) return NULL;
+    if (lw_rwlock_write_fast(arena, slot, &wait)) return acquired(self, wait.dead, true);
+    Py_RETURN_FALSE;
+}
+
+static PyObject *rwlock_take_now(PyObject *self, PyObject *write) {
+    int writes = PyObject_IsTrue(write);
+    return writes < 0 ? NULL : take_now(self, writes);
+}
+
+static PyObject *hold_aenter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    Hold *hold = (Hold *)self;
+    PyObject *got = take_now(hold->rwlock, hold->write);
+    if (!got) return NULL;
+    bool now = got == Py_True;
+    Py_DECREF(got);
+    if (now) return ready_true();
+    return PyObject_CallMethod(hold->rwlock, "_hold_async", "OO", hold->write ? Py_True : Py_False, hold->timeout);
+}
+
+static PyObject *hold_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    PyObject *released = release(((Hold *)self)->rwlock, ((Hold *)self)->write);
+    if (!released) return NULL;
+    Py_DECREF(released);
+    return ready_none();
+}
+
 static PyObject *hold_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     (void)args, (void)count;
     return release(((Hold *)self)->rwlock, ((Hold *)self)->write);
@@ -169,6 +210,10 @@ static PyMethodDef hold_methods[] = {
      PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True. TimeoutError if it took too long.")},
     {"__exit__", (PyCFunction)(void (*)(void))hold_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"__aenter__", hold_aenter, METH_NOARGS,
+     PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True. TimeoutError if it took too long.")},
+    {"__aexit__", (PyCFunction)(void (*)(void))hold_aexit, METH_FASTCALL,
+     PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -213,12 +258,12 @@ static PyObject *rwlock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 static PyMethodDef methods[] = {
     {"read", FUNCTION(rwlock_read), FAST,
      PyDoc_STR("read($self, timeout=None)\n--\n\n"
-               "For `with rwlock.read():`, which acquires a read and releases it. TimeoutError if it can't be had\n"
-               "within `timeout` seconds (None: waits for ever).")},
+               "For `with` or `async with rwlock.read():`, which acquires a read and releases it. TimeoutError if it\n"
+               "can't be had within `timeout` seconds (None: waits for ever).")},
     {"write", FUNCTION(rwlock_write), FAST,
      PyDoc_STR("write($self, timeout=None)\n--\n\n"
-               "For `with rwlock.write():`, which acquires the write and releases it. TimeoutError if it can't be\n"
-               "had within `timeout` seconds (None: waits for ever).")},
+               "For `with` or `async with rwlock.write():`, which acquires the write and releases it. TimeoutError if\n"
+               "it can't be had within `timeout` seconds (None: waits for ever).")},
     {"acquire_read", FUNCTION(acquire_read), FAST,
      PyDoc_STR("acquire_read(block=True, timeout=None)\n\n"
                "Acquire a read; True if it was had. Arguments and signals are as for Lock.acquire.")},
@@ -231,6 +276,8 @@ static PyMethodDef methods[] = {
     {"release_write", release_write, METH_NOARGS,
      PyDoc_STR("release_write($self, /)\n--\n\n"
                "Release the write. Any thread of the process may; ValueError if the process does not hold it.")},
+    {"_take_now", rwlock_take_now, METH_O,
+     PyDoc_STR("_take_now($self, write, /)\n--\n\nAcquire, if that is quick and no task of this process waits.")},
     {"_writer_pid", rwlock_writer_pid, METH_NOARGS,
      PyDoc_STR("_writer_pid($self, /)\n--\n\nThe pid of the living writer, or None.")},
     ROOM_FOR_METHODS,

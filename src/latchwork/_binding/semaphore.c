@@ -1,6 +1,7 @@
 #include "../_native/lw_semaphore.h"
 
 #include "../_native/lw_permits.h"
+#include "../_native/lw_task.h"
 #include "binding.h"
 
 typedef struct {
@@ -138,6 +139,34 @@ static PyObject *semaphore_exit(PyObject *self, PyObject *const *args, Py_ssize_
     return release(self, 1);
 }
 
+void semaphore_keep_hint(PyObject *self, struct lw_cell *hint) { ((Semaphore *)self)->hint = hint; }
+
+/* Not past the tasks of this process that wait. */
+static bool take_now(const Semaphore *semaphore) {
+    const Handle *handle = &semaphore->handle;
+    if (handle_is_gone(handle) || lw_tasks_wait_at(handle->slot)) return false;
+    if (is_owned(handle)) return lw_permits_try(handle->arena, handle->slot, semaphore->hint);
+    return lw_semaphore_try(handle->slot);
+}
+
+static PyObject *semaphore_take_now(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(take_now((Semaphore *)self));
+}
+
+static PyObject *semaphore_aenter(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return take_now((Semaphore *)self) ? ready_true() : enter_later(self);
+}
+
+static PyObject *semaphore_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    (void)args, (void)count;
+    PyObject *released = release(self, 1);
+    if (!released) return NULL;
+    Py_DECREF(released);
+    return ready_none();
+}
+
 static uint32_t value_of(const Handle *handle) {
     return is_owned(handle) ? lw_permits_available(handle->arena, handle->slot) : lw_semaphore_value(handle->slot);
 }
@@ -201,6 +230,11 @@ static PyMethodDef methods[] = {
     {"__enter__", semaphore_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"__aenter__", semaphore_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aexit__", (PyCFunction)(void (*)(void))semaphore_aexit, METH_FASTCALL,
+     PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
+    {"_take_now", semaphore_take_now, METH_NOARGS,
+     PyDoc_STR("_take_now($self, /)\n--\n\nAcquire, if that is quick and no task of this process waits for one.")},
     ROOM_FOR_METHODS,
 };
 

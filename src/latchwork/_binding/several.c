@@ -5,7 +5,7 @@
 
 #include "binding.h"
 
-static bool read_items(PyObject *handles, struct lw_several *several) {
+bool read_several(PyObject *handles, struct lw_several *several) {
     several->count = (unsigned)PyList_Size(handles);
     several->items = calloc(several->count ? several->count : 1, sizeof *several->items);
     if (!several->items) return PyErr_NoMemory() != NULL;
@@ -36,7 +36,7 @@ static bool read_files(PyObject *files, struct lw_several *several) {
     return true;
 }
 
-static PyObject *readiness(struct lw_several *several) {
+PyObject *readiness(struct lw_several *several) {
     PyObject *list = PyList_New(0);
     for (unsigned i = 0; list && i < several->count + several->files_count; i++) {
         bool ready = i < several->count ? several->items[i].ready : several->files[i - several->count].revents != 0;
@@ -77,7 +77,7 @@ static PyObject *wait_any(PyObject *module, PyObject *args) {
     struct lw_several several = {.count = 0};
     if (!PyArg_ParseTuple(args, "O!O!O", &PyList_Type, &handles, &PyList_Type, &files, &timeout)) return NULL;
     if (!deadline_of(timeout, &several.deadline_ns)) return NULL;
-    if (read_items(handles, &several) && read_files(files, &several)) result = wait_for_any(&several);
+    if (read_several(handles, &several) && read_files(files, &several)) result = wait_for_any(&several);
     free(several.items);
     free(several.files);
     return result;

@@ -7,7 +7,7 @@
  *
  *   thread: the owner's kernel thread id, mixed with its member id, so that what a dead owner left never
  *     looks like a thread of another process. Set after the word was taken, cleared before it is given
- *     back, by the owning thread only: so a thread that finds its own token there has the lock, and
+ *     back, by the owning thread only (or the watcher, for a task): so a thread that finds its own token there has the lock, and
  *     whatever else a thread reads there, it is not its own.
  *   depth: read and written by the owning thread only.
  *
@@ -21,18 +21,25 @@
 /* The kernel's id of this thread, asked for once. */
 uint32_t lw_thread_id(void);
 
-static inline uint32_t lw_rlock_token(uint32_t member, uint32_t thread) { return thread ^ member * 0x9e3779b1u; }
+/* Who may own one, within its process: a thread, by the kernel's id, or a task, by a number with the top bit set. */
+#define LW_TASK_BIT 0x80000000u
+
+static inline uint32_t lw_rlock_token(uint32_t member, uint32_t who) { return who ^ member * 0x9e3779b1u; }
+
+static inline bool lw_rlock_is_owner(const struct lw_slot *slot, uint32_t self, uint32_t who) {
+    return lw_load_relaxed(&slot->word) >> LW_LOCK_OWNER_SHIFT == self &&
+           lw_load_relaxed(&slot->thread) == lw_rlock_token(self, who);
+}
 
 static inline bool lw_rlock_is_mine(const struct lw_slot *slot, uint32_t self) {
-    return lw_load_relaxed(&slot->word) >> LW_LOCK_OWNER_SHIFT == self &&
-           lw_load_relaxed(&slot->thread) == lw_rlock_token(self, lw_thread_id());
+    return lw_rlock_is_owner(slot, self, lw_thread_id());
 }
 
 /* After the Lock was taken. */
-static inline void lw_rlock_begin(struct lw_slot *slot, uint32_t self, uint32_t depth) {
+static inline void lw_rlock_begin(struct lw_slot *slot, uint32_t self, uint32_t who, uint32_t depth) {
     LW_CRASH(rlock_taken); /* CRASH: a Lock of a dead owner, whatever thread and depth say */
     lw_store_relaxed(&slot->depth, depth);
-    lw_store_relaxed(&slot->thread, lw_rlock_token(self, lw_thread_id()));
+    lw_store_relaxed(&slot->thread, lw_rlock_token(self, who));
 }
 
 /* Before the Lock is released; returns the depth. */

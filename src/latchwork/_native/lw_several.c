@@ -18,17 +18,7 @@
 #include "lw_rlock.h"
 #include "lw_semaphore.h"
 
-/* All that is slept on. */
-struct words {
-    struct lw_futex_entry *entries;
-    unsigned count, room;
-    struct lw_arena **arenas; /* of the alive words among them; NULL: of the primitives */
-    uint32_t *ids;
-    bool blind; /* of some death no word would tell */
-    bool failed;
-};
-
-static bool make_room(struct words *words) {
+static bool make_room(struct lw_words *words) {
     unsigned room = words->room ? 2 * words->room : 256;
     void *entries = realloc(words->entries, room * sizeof *words->entries);
     if (entries) words->entries = entries;
@@ -41,7 +31,7 @@ static bool make_room(struct words *words) {
     return true;
 }
 
-static void add(struct words *words, const lw_word *word, uint32_t expected, struct lw_arena *arena, uint32_t id) {
+static void add(struct lw_words *words, const lw_word *word, uint32_t expected, struct lw_arena *arena, uint32_t id) {
     if (words->count == words->room && !make_room(words)) {
         words->failed = true;
         return;
@@ -52,7 +42,7 @@ static void add(struct words *words, const lw_word *word, uint32_t expected, str
 }
 
 /* False: dead already. */
-static bool add_member(struct words *words, struct lw_arena *arena, uint32_t id) {
+static bool add_member(struct lw_words *words, struct lw_arena *arena, uint32_t id) {
     if (id == arena->self_id) return true;
     for (unsigned i = 0; i < words->count; i++)
         if (words->ids[i] == id && words->arenas[i] == arena) return true;
@@ -67,7 +57,7 @@ static bool add_member(struct words *words, struct lw_arena *arena, uint32_t id)
     return true;
 }
 
-static void add_holders(struct words *words, struct lw_arena *arena, const struct lw_slot *slot) {
+static void add_holders(struct lw_words *words, struct lw_arena *arena, const struct lw_slot *slot) {
     struct lw_walk walk = lw_cells_begin(slot);
     const struct lw_cell *cell;
     while ((cell = lw_cells_next(arena, &walk))) {
@@ -76,8 +66,12 @@ static void add_holders(struct words *words, struct lw_arena *arena, const struc
     }
 }
 
+static bool is_mine(const struct lw_several_item *item, uint32_t who) {
+    return lw_rlock_is_owner(item->slot, item->arena->self_id, who ? who : lw_thread_id());
+}
+
 /* Whether it seems ready; if not, it has been said in its word that somebody sleeps, and that is among `words`. */
-static bool prepare(struct lw_several_item *item, struct words *words) {
+static bool prepare(struct lw_several_item *item, uint32_t who, struct lw_words *words) {
     struct lw_arena *arena = item->arena;
     struct lw_slot *slot = item->slot;
     uint32_t word, owner;
@@ -112,7 +106,7 @@ static bool prepare(struct lw_several_item *item, struct words *words) {
         add_holders(words, arena, slot);
         return lw_permits_available(arena, slot) > 0;
     default:
-        if (lw_load_relaxed(&slot->state) == LW_KIND_RLOCK && lw_rlock_is_mine(slot, arena->self_id)) return true;
+        if (lw_load_relaxed(&slot->state) == LW_KIND_RLOCK && is_mine(item, who)) return true;
         if (!lw_lock_listen(arena, slot, item->listened, &word, &owner)) return true;
         item->listened = true;
         add(words, &slot->seq, word, NULL, 0);
@@ -120,7 +114,7 @@ static bool prepare(struct lw_several_item *item, struct words *words) {
     }
 }
 
-static void unlisten(struct lw_several *several) {
+void lw_several_unlisten(struct lw_several *several) {
     for (unsigned i = 0; i < several->count; i++) {
         struct lw_several_item *item = &several->items[i];
         if (!item->listened) continue;
@@ -132,7 +126,7 @@ static void unlisten(struct lw_several *several) {
     }
 }
 
-static bool is_ready(const struct lw_several_item *item) {
+static bool is_ready(const struct lw_several_item *item, uint32_t who) {
     const struct lw_slot *slot = item->slot;
     switch (lw_load_relaxed(&slot->state)) {
     case LW_KIND_EVENT:
@@ -144,7 +138,7 @@ static bool is_ready(const struct lw_several_item *item) {
     case LW_KIND_PERMITS:
         return lw_permits_available(item->arena, slot) > 0;
     case LW_KIND_RLOCK:
-        if (lw_rlock_is_mine(slot, item->arena->self_id)) return true;
+        if (is_mine(item, who)) return true;
         return lw_lock_owner(item->arena, slot) == 0;
     default:
         return lw_lock_owner(item->arena, slot) == 0;
@@ -163,7 +157,7 @@ static bool look_at_files(struct lw_several *several) {
 
 bool lw_several_look(struct lw_several *several) {
     bool any = look_at_files(several);
-    for (unsigned i = 0; i < several->count; i++) any |= several->items[i].ready = is_ready(&several->items[i]);
+    for (unsigned i = 0; i < several->count; i++) any |= several->items[i].ready = is_ready(&several->items[i], several->who);
     return any;
 }
 
@@ -237,7 +231,7 @@ static bool start(struct hand *hand) {
     return error == 0;
 }
 
-static unsigned take_words(struct hand *hand, const struct words *words, unsigned from) {
+static unsigned take_words(struct hand *hand, const struct lw_words *words, unsigned from) {
     unsigned part = words->count - from < LW_FUTEX_ENTRIES - 1 ? words->count - from : LW_FUTEX_ENTRIES - 1;
     hand->entries[0] = lw_futex_entry(&hand->crew->done, 0);
     memcpy(hand->entries + 1, words->entries + from, part * sizeof *hand->entries);
@@ -245,7 +239,7 @@ static unsigned take_words(struct hand *hand, const struct words *words, unsigne
     return from + part;
 }
 
-static enum lw_slept sleep_with_crew(struct lw_several *several, const struct words *words, int64_t wake_ns) {
+static enum lw_slept sleep_with_crew(struct lw_several *several, const struct lw_words *words, int64_t wake_ns) {
     struct crew crew = {.done = 0, .bell = -1, .deadline_ns = wake_ns};
     unsigned hands_needed = (words->count + LW_FUTEX_ENTRIES - 2) / (LW_FUTEX_ENTRIES - 1);
     struct hand *hands = calloc(hands_needed ? hands_needed : 1, sizeof *hands);
@@ -275,7 +269,7 @@ static enum lw_slept sleep_with_crew(struct lw_several *several, const struct wo
     return ok ? slept : look_later();
 }
 
-static enum lw_slept sleep_on(struct lw_several *several, const struct words *words, int64_t wake_ns) {
+static enum lw_slept sleep_on(struct lw_several *several, const struct lw_words *words, int64_t wake_ns) {
     unsigned which;
     if (words->count == 0) {
         struct crew nobody = {.bell = -1, .deadline_ns = wake_ns};
@@ -287,13 +281,28 @@ static enum lw_slept sleep_on(struct lw_several *several, const struct words *wo
 }
 
 /* The kernel wakes one that watches a dead member: the others are told by that one. */
-static void tell_deaths(const struct words *words) {
+static void tell_deaths(const struct lw_words *words) {
     for (unsigned i = 0; i < words->count; i++)
         if (words->arenas[i] && !lw_member_alive(words->arenas[i], words->ids[i]))
             lw_member_tell(words->arenas[i], words->ids[i]);
 }
 
-static void recheck_owners(const struct lw_several *several) {
+bool lw_several_listen(struct lw_several *several, struct lw_words *words) {
+    bool any = false;
+    for (unsigned i = 0; i < several->count; i++) any |= prepare(&several->items[i], several->who, words);
+    return any;
+}
+
+int64_t lw_several_patience(struct lw_several *several, const struct lw_words *words) {
+    if (several->recheck_ns == 0) several->recheck_ns = lw_recheck_first_ns;
+    int64_t step = several->recheck_ns;
+    if (words->blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
+    if (!lw_futex_has_waitv() && step > LW_SEVERAL_LOOK_NS && words->count) step = LW_SEVERAL_LOOK_NS;
+    return step;
+}
+
+void lw_several_recheck(struct lw_several *several) {
+    several->recheck_ns = lw_recheck_next(several->recheck_ns);
     for (unsigned i = 0; i < several->count; i++) {
         const struct lw_several_item *item = &several->items[i];
         uint32_t kind = lw_load_relaxed(&item->slot->state);
@@ -302,31 +311,30 @@ static void recheck_owners(const struct lw_several *several) {
     }
 }
 
-static enum lw_several_end once(struct lw_several *several, struct words *words) {
-    bool any = false;
-    for (unsigned i = 0; i < several->count; i++) any |= prepare(&several->items[i], words);
+static enum lw_several_end once(struct lw_several *several, struct lw_words *words) {
+    bool any = lw_several_listen(several, words);
     if (words->failed) return LW_SEVERAL_NO_ROOM;
     if (any) return LW_SEVERAL_READY;
     int64_t now = lw_now_ns();
     if (now >= several->deadline_ns) return LW_SEVERAL_TIMEOUT;
-    if (several->recheck_ns == 0) several->recheck_ns = lw_recheck_first_ns;
-    int64_t step = several->recheck_ns;
-    if (words->blind && step > LW_RECHECK_BLIND_NS) step = LW_RECHECK_BLIND_NS;
-    if (!lw_futex_has_waitv() && step > LW_SEVERAL_LOOK_NS && words->count) step = LW_SEVERAL_LOOK_NS;
+    int64_t step = lw_several_patience(several, words);
     int64_t wake_ns = step < several->deadline_ns - now ? now + step : several->deadline_ns;
-    static const struct words none;
+    static const struct lw_words none;
     enum lw_slept slept = sleep_on(several, lw_futex_has_waitv() ? words : &none, wake_ns);
     tell_deaths(words);
     if (slept == LW_SLEPT_WOKEN || slept == LW_SLEPT_CHANGED) return LW_SEVERAL_READY;
-    if (slept == LW_SLEPT_TIMEOUT && wake_ns != several->deadline_ns) {
-        several->recheck_ns = lw_recheck_next(several->recheck_ns);
-        recheck_owners(several);
-    }
+    if (slept == LW_SLEPT_TIMEOUT && wake_ns != several->deadline_ns) lw_several_recheck(several);
     return LW_SEVERAL_SIGNAL;
 }
 
+void lw_words_free(struct lw_words *words) {
+    free(words->entries);
+    free(words->arenas);
+    free(words->ids);
+}
+
 enum lw_several_end lw_several_wait(struct lw_several *several) {
-    struct words words = {.count = 0};
+    struct lw_words words = {.count = 0};
     enum lw_several_end end;
     do {
         /* Still listening: two that passed on each wake, though nothing is ready, would wake each other for ever. */
@@ -334,9 +342,7 @@ enum lw_several_end lw_several_wait(struct lw_several *several) {
         words.blind = false;
         end = once(several, &words);
     } while (end == LW_SEVERAL_READY && !lw_several_look(several));
-    free(words.entries);
-    free(words.arenas);
-    free(words.ids);
-    unlisten(several);
+    lw_words_free(&words);
+    lw_several_unlisten(several);
     return end != LW_SEVERAL_READY && lw_several_look(several) ? LW_SEVERAL_READY : end;
 }

@@ -39,7 +39,19 @@ struct lw_several {
     unsigned files_count;
     int64_t deadline_ns;
     int64_t recheck_ns;
+    uint32_t who; /* as whom it owns RLocks; 0: as the thread that calls */
 };
+
+/* All that is slept on. */
+struct lw_words {
+    struct lw_futex_entry *entries;
+    unsigned count, room;
+    struct lw_arena **arenas; /* of the alive words among them; NULL: of the primitives */
+    uint32_t *ids;
+    bool blind; /* of some death no word would tell */
+    bool failed;
+};
+void lw_words_free(struct lw_words *words);
 
 enum lw_several_end {
     LW_SEVERAL_READY,
@@ -54,5 +66,15 @@ void lw_several_begin(struct lw_several *several);
 bool lw_several_look(struct lw_several *several);
 /* Sleeps until something is. */
 enum lw_several_end lw_several_wait(struct lw_several *several);
+
+/* The parts of it, for those that sleep otherwise. Says in each word that somebody sleeps, and adds it to `words`;
+ * true: something seems ready. */
+bool lw_several_listen(struct lw_several *several, struct lw_words *words);
+/* How long to sleep at most. */
+int64_t lw_several_patience(struct lw_several *several, const struct lw_words *words);
+/* It has slept that long. */
+void lw_several_recheck(struct lw_several *several);
+/* After all: passes on what it may have consumed. */
+void lw_several_unlisten(struct lw_several *several);
 
 #endif

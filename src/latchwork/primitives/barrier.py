@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, ClassVar, TypeVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
 from latchwork.primitives._primitive import Primitive
 
@@ -81,6 +81,16 @@ class Barrier(Primitive, _core.Barrier):
         breaks nothing.
         """
         return self._arrive(self._timeout if timeout is None else timeout, self._action)
+
+    async def wait_async(self, timeout: float | None = None) -> int:
+        """Wait for the others in a coroutine; which one this was, 0 to ``parties`` - 1 (that came last).
+
+        As ``wait()``, but it lets the event loop run. (The action is called in it, if this one comes last.)
+        Cancelled, it leaves the barrier and does not break it.
+        """
+        timeout = self._timeout if timeout is None else timeout
+        index: int = await awaiting.park(_core.Wait(self, action=self._action), timeout)
+        return index
 
     def _how_made(self) -> tuple[object, ...]:
         return (self.parties,)

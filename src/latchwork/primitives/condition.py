@@ -3,10 +3,10 @@
 import sys
 import time
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, ClassVar, TypeVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import Count
 from latchwork.primitives.lock import Lock
@@ -14,6 +14,9 @@ from latchwork.primitives.rlock import RLock
 
 Self = TypeVar("Self", bound="Condition")
 T = TypeVar("T")
+_WITHOUT_LOCK = (
+    "_latchwork_without_lock"  # said of the GeneratorExit of a wait that could not come back
+)
 
 
 class Condition(Primitive, _core.Condition):
@@ -99,6 +102,80 @@ class Condition(Primitive, _core.Condition):
                 break
             self.wait(left)
             result = predicate()
+        return result
+
+    async def acquire_async(self, timeout: float | None = None) -> bool:
+        """Acquire its lock in a coroutine: see there."""
+        return bool(await self._own_lock().acquire_async(timeout))
+
+    async def __aenter__(self) -> bool:
+        return bool(await self._own_lock().acquire_async())
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        if not getattr(exc_value, _WITHOUT_LOCK, False):
+            self.release()
+
+    def _own_lock(self) -> Lock | RLock:
+        lock: Any = self._lock
+        if not isinstance(lock, Lock | RLock):
+            raise TypeError(
+                f"to be awaited it needs a Lock or RLock of Latchwork, not {type(lock)!r}"
+            )
+        return lock
+
+    async def wait_async(self, timeout: float | None = None) -> bool:
+        """Release the lock, wait in a coroutine to be notified, and get the lock back.
+
+        False only when ``timeout`` (seconds; None: for ever) ran out. Cancelled, at whatever moment, it comes
+        back with the lock held as well, and a notification that it had got goes to another one. It may
+        wake up without a notification. AssertionError without the lock (an RLock: as this task's).
+
+        Only a coroutine that is closed while it waits here, as when its event loop has ended, may
+        come back without the lock; ``async with`` knows of that.
+        """
+        lock = self._own_lock()
+        who = awaiting.number_of_task() if isinstance(lock, RLock) else 0
+        wait, depth = self._begin_wait(who)
+        again = _core.Wait(lock, who=who, depth=depth or 1)
+        try:
+            chosen = bool(await awaiting.park(wait, timeout))
+        except GeneratorExit as error:
+            setattr(error, _WITHOUT_LOCK, True)
+            raise
+        except BaseException:
+            await self._come_back(again)
+            raise
+        cancelled = await self._come_back(again)
+        if cancelled is not None:
+            wait.leave()
+            raise cancelled
+        wait.settle()
+        return chosen
+
+    async def _come_back(self, again: "_core.Wait") -> BaseException | None:
+        try:
+            return await awaiting.insist(again)
+        except GeneratorExit as error:
+            setattr(error, _WITHOUT_LOCK, True)
+            raise
+
+    async def wait_for_async(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+        """Wait in a coroutine until ``predicate()`` is true, and return what it returned last.
+
+        ``timeout`` is in seconds, for the whole; None: for ever. The predicate (an ordinary function) is
+        called with the lock held.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while not (result := predicate()):
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            await self.wait_async(left)
         return result
 
     # What multiprocessing's has inside, and CPython's tests of it look at.

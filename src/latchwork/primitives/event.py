@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
 
 
@@ -27,6 +27,17 @@ class Event(Primitive, _core.Event):
 
     __slots__ = ("__weakref__",)
     kind: ClassVar[str] = "Event"
+
+    async def wait_async(self, timeout: float | None = None) -> bool:
+        """Wait in a coroutine; True if the event was set at any time during the wait.
+
+        As ``wait()``, but it lets the event loop run: ``timeout`` is in seconds, None waits for ever, and
+        zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running event
+        loop, if it must wait.
+        """
+        if self.wait(0):
+            return True
+        return bool(await awaiting.park(_core.Wait(self), timeout))
 
     def __repr__(self) -> str:
         # An unnamed one as multiprocessing words it: there are tests that look at that.

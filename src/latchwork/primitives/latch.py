@@ -4,7 +4,7 @@ import sys
 from types import FrameType
 from typing import ClassVar, TypeVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
 from latchwork.primitives._primitive import Primitive
 
@@ -55,6 +55,17 @@ class Latch(Primitive, _core.Latch):
 
     def _how_made(self) -> tuple[object, ...]:
         return (self._initial,)
+
+    async def wait_async(self, timeout: float | None = None) -> bool:
+        """Wait in a coroutine; True if the count came down to zero.
+
+        As ``wait()``, but it lets the event loop run: ``timeout`` is in seconds, None waits for ever, and
+        zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running event
+        loop, if it must wait.
+        """
+        if self.wait(0):
+            return True
+        return bool(await awaiting.park(_core.Wait(self), timeout))
 
     def __repr__(self) -> str:
         what = f"Latch {self.name!r}" if self.name is not None else "Latch"

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import SemLock
 
@@ -23,6 +23,8 @@ class Lock(Primitive, _core.Lock):
     Not promised: strict first come, first served; that what it guards is whole after a death; anything
     about processes on other machines.
 
+    In a coroutine: ``async with lock:`` and ``acquire_async()``.
+
     A named Lock that is free and that nobody has is forgotten; ``unlink()`` takes its name away at once.
 
     Raises ``InvalidNameError``, ``KindError``, ``NoRoomError``, ``UnsafeDirectoryError``,
@@ -31,6 +33,23 @@ class Lock(Primitive, _core.Lock):
 
     __slots__ = ("__weakref__",)
     kind: ClassVar[str] = "Lock"
+
+    async def acquire_async(self, timeout: float | None = None) -> bool:
+        """Acquire the lock in a coroutine; True if it is now held by this process.
+
+        As ``acquire()``, but it lets the event loop run while it waits: ``timeout`` is in seconds, None
+        waits for ever, and zero or less tries once. Tasks of this process get it in the order in which
+        they came. A lock that is free is had at once, without giving way to other tasks.
+
+        Cancelled, at whatever moment, it holds nothing, and what had been granted goes to the next.
+        RuntimeError outside of a running event loop, if it must wait.
+        """
+        if self._take_now():
+            return True
+        return bool(await awaiting.park(_core.Wait(self), timeout))
+
+    async def _enter_async(self) -> bool:
+        return bool(await awaiting.park(_core.Wait(self), None))
 
     @property
     def _semlock(self) -> SemLock:

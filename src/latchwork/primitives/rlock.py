@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import SemLock
 
@@ -17,6 +17,8 @@ class RLock(Primitive, _core.RLock):
     often. ``release()`` by any other is an AssertionError. When the owner's process dies, the next one
     gets it at depth one, with ``abandoned`` true and a warning on the logger ``latchwork``.
 
+    In a coroutine: ``async with rlock:`` and ``acquire_async()``; the owner is the task then.
+
     Not promised: anything when a *thread* ends that still has it: as in multiprocessing, it stays taken
     until its process ends. A forked child does not have what its parent has.
 
@@ -25,6 +27,22 @@ class RLock(Primitive, _core.RLock):
 
     __slots__ = ("__weakref__",)
     kind: ClassVar[str] = "RLock"
+
+    async def acquire_async(self, timeout: float | None = None) -> bool:
+        """Acquire the lock for this task, or one level more of it; True if this task now has it.
+
+        The owner is the task that awaits this: no other task, and not the thread that the task runs in,
+        may acquire it meanwhile or give it back. ``timeout`` (seconds), order and cancellation are as for
+        ``Lock.acquire_async``. RuntimeError outside of a task.
+        """
+        who = awaiting.number_of_task()
+        if self._take_now(who):
+            return True
+        return bool(await awaiting.park(_core.Wait(self, who=who), timeout))
+
+    async def _enter_async(self) -> bool:
+        wait = _core.Wait(self, who=awaiting.number_of_task())
+        return bool(await awaiting.park(wait, None))
 
     @property
     def _semlock(self) -> SemLock:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
 
 
@@ -19,6 +19,8 @@ class RWLock(Primitive, _core.RWLock):
     writing, ``abandoned`` is true until the next write is released, and a warning is logged on the logger
     ``latchwork``.
 
+    In a coroutine: ``async with rw.read():``, ``acquire_read_async()`` and so on.
+
     Not promised: that it may be taken twice by one process: a second ``write()`` in a ``write()`` or
     ``read()``, or a ``read()`` in a ``write()``, waits for ever, and a ``read()`` in a ``read()`` does
     if a writer came in between. There is no upgrade from read to write.
@@ -28,6 +30,30 @@ class RWLock(Primitive, _core.RWLock):
 
     __slots__ = ("__weakref__",)
     kind: ClassVar[str] = "RWLock"
+
+    async def acquire_read_async(self, timeout: float | None = None) -> bool:
+        """Acquire a read in a coroutine; True if it was had.
+
+        ``timeout`` (seconds), order and cancellation are as for ``Lock.acquire_async``.
+        """
+        return await self._acquire_async(False, timeout)
+
+    async def acquire_write_async(self, timeout: float | None = None) -> bool:
+        """Acquire the write in a coroutine; True if it was had.
+
+        ``timeout`` (seconds), order and cancellation are as for ``Lock.acquire_async``.
+        """
+        return await self._acquire_async(True, timeout)
+
+    async def _acquire_async(self, write: bool, timeout: float | None) -> bool:
+        if self._take_now(write):
+            return True
+        return bool(await awaiting.park(_core.Wait(self, write=write), timeout))
+
+    async def _hold_async(self, write: bool, timeout: float | None) -> bool:
+        if await self._acquire_async(write, timeout):
+            return True
+        raise TimeoutError(f"could not be {'written' if write else 'read'} in time")
 
     def __repr__(self) -> str:
         what = f"RWLock {self.name!r}" if self.name is not None else "RWLock"

@@ -4,7 +4,7 @@ import sys
 from types import FrameType
 from typing import ClassVar, TypeVar
 
-from latchwork import _core
+from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import SemLock
@@ -26,6 +26,8 @@ class Semaphore(Primitive, _core.Semaphore):
     a permit belongs to the process that acquired it, comes back when that dies, however it dies, and only
     an owner may release (ValueError else). An owned one is had in order, first come, first served; one
     that is not is had by whoever is first when a permit is given.
+
+    In a coroutine: ``async with semaphore:`` and ``acquire_async()``.
 
     A named one whose value differs from that of a new one keeps it when all who had it have ended, until
     it is ``unlink()``\\ ed or the machine restarts. (Owned permits have then come back.)
@@ -67,6 +69,18 @@ class Semaphore(Primitive, _core.Semaphore):
 
     def _how_made(self) -> tuple[object, ...]:
         return self._initial, self._bounded, self.owned
+
+    async def acquire_async(self, timeout: float | None = None) -> bool:
+        """Take a permit in a coroutine; True if one was had.
+
+        ``timeout`` (seconds), order and cancellation are as for ``Lock.acquire_async``.
+        """
+        if self._take_now():
+            return True
+        return bool(await awaiting.park(_core.Wait(self), timeout))
+
+    async def _enter_async(self) -> bool:
+        return bool(await awaiting.park(_core.Wait(self), None))
 
     @property
     def _semlock(self) -> SemLock:

@@ -1,0 +1,45 @@
+"""How a coroutine waits: it parks until the watcher (see docs/design/003-awaiting.md) has what it waits for.
+
+Whose event loop that is, asyncio's (or one with its interface, as uvloop) or trio's, is found out at each wait, and
+nothing is imported for it that the program has not imported.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from latchwork import _core
+from latchwork.awaiting.tasks import current_task, number_of_task, this_task
+
+__all__ = ["Parking", "current_task", "insist", "number_of_task", "park", "this_task"]
+
+
+class Parking(Protocol):
+    """What a kind of event loop must be able to do."""
+
+    async def park(self, wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
+        """Wait; what it came to. Cancelled, it has left."""
+
+    async def insist(self, wait: "_core.Wait") -> BaseException | None:
+        """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
+
+
+def _parking() -> Parking:
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        from latchwork.awaiting import in_trio
+
+        return in_trio
+    from latchwork.awaiting import in_asyncio
+
+    return in_asyncio
+
+
+async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int] = ()) -> Any:
+    """Wait as that one says, for so many seconds at most, or until a file can be read; what it came to."""
+    return await _parking().park(wait, timeout, files)
+
+
+async def insist(wait: "_core.Wait") -> BaseException | None:
+    """Wait for what must be had, whatever happens; the cancellation that came meanwhile, or None."""
+    return await _parking().insist(wait)

@@ -1,0 +1,120 @@
+"""Parking in an asyncio event loop, or one with its interface."""
+
+import asyncio
+import atexit
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from latchwork import _core
+from latchwork.awaiting.files import gathered
+
+_Loop = asyncio.AbstractEventLoop
+
+
+class _Station:
+    """Where a loop hears that waits of its tasks are done."""
+
+    def __init__(self, loop: _Loop) -> None:
+        self.port = _core.Port()
+        end = self._at_the_end()
+        if not getattr(loop, "_asyncgens_shutdown_called", False):
+            # By its first step the loop gets to know the generator, which it closes when it shuts down.
+            with contextlib.suppress(StopIteration):
+                end.asend(None).send(None)
+        # The loop keeps the generator, and nothing here keeps the loop.
+        loop.add_reader(self.port.fileno(), self.collect, end)
+
+    def collect(self, _end: object) -> None:
+        for future in self.port.collect():
+            if not future.done():
+                future.set_result(None)
+
+    async def _at_the_end(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        loop = asyncio._get_running_loop()
+        if loop is not None and _stations.get(loop) is self and self.port.fileno() >= 0:
+            loop.remove_reader(self.port.fileno())
+        self.port.close()
+
+
+_stations: "WeakKeyDictionary[_Loop, _Station]" = WeakKeyDictionary()
+
+
+def _forget() -> None:
+    _stations.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+atexit.register(_core.stop_watching)
+
+
+def _station() -> _Station:
+    loop = asyncio.get_running_loop()
+    station = _stations.get(loop)
+    if station is None or station.port.fileno() < 0:
+        for other, left in list(_stations.items()):
+            if other.is_closed():
+                left.close()
+        station = _stations[loop] = _Station(loop)
+    return station
+
+
+def _expire(wait: "_core.Wait", future: "asyncio.Future[None]") -> None:
+    if wait.expire() and not future.done():
+        future.set_result(None)
+
+
+async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
+    """Wait; what it came to. Cancelled, it has left."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+    if wait.begin(_station().port, future, timeout is None or timeout > 0):
+        return wait.take()
+    timer = None if timeout is None else loop.call_later(timeout, _expire, wait, future)
+    try:
+        await (_either(wait, future, files) if files else future)
+        return wait.take()
+    except BaseException:
+        wait.leave()
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def _either(wait: "_core.Wait", future: "asyncio.Future[None]", files: Sequence[int]) -> None:
+    loop = asyncio.get_running_loop()
+    with gathered(files) as file:
+        assert file is not None
+        loop.add_reader(file, _expire, wait, future)
+        try:
+            await future
+        finally:
+            loop.remove_reader(file)
+
+
+async def insist(wait: "_core.Wait") -> BaseException | None:
+    """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
+    future = asyncio.get_running_loop().create_future()
+    cancelled: BaseException | None = None
+    done = wait.begin(_station().port, future, True)
+    try:
+        while not done:
+            try:
+                await asyncio.shield(future)
+            except asyncio.CancelledError as error:
+                cancelled = error
+            done = future.done()
+        wait.take()
+    except BaseException:
+        wait.leave()
+        raise
+    return cancelled
