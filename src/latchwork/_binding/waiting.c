@@ -219,7 +219,7 @@ static PyMethodDef wait_methods[] = {
 
 static PyType_Slot wait_slots[] = {
     {Py_tp_new, (void *)wait_new}, {Py_tp_dealloc, (void *)wait_dealloc}, {Py_tp_methods, wait_methods},
-    {Py_tp_doc, "Wait(what, write=False, who=0, depth=1, action=None)\n--\n\nOne wait of a task."}, {0, NULL},
+    {Py_tp_doc, "Wait(what, /, write=False, who=0, depth=1, action=None)\n--\n\nOne wait of a task."}, {0, NULL},
 };
 
 static PyType_Spec wait_spec = {"latchwork._core.Wait", sizeof(Wait), 0, Py_TPFLAGS_DEFAULT, wait_slots};

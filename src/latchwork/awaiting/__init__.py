@@ -1,7 +1,8 @@
-"""How a coroutine waits: it parks until the watcher (see docs/design/003-awaiting.md) has what it waits for.
+"""How a coroutine waits: it parks until the watcher has what it waits for.
 
-Whose event loop that is, asyncio's (or one with its interface, as uvloop) or trio's, is found out at each wait, and
-nothing is imported for it that the program has not imported.
+See docs/design/003-awaiting.md. Whose event loop that is, asyncio's (or one with its interface, as
+uvloop) or trio's, is found out at each wait, and nothing is imported for it that the program has not
+imported.
 """
 
 import sys
@@ -21,7 +22,7 @@ class Parking(Protocol):
         """Wait; what it came to. Cancelled, it has left."""
 
     async def insist(self, wait: "_core.Wait") -> BaseException | None:
-        """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
+        """Wait for as long as it takes; the last of the cancellations that came, or None."""
 
 
 def _parking() -> Parking:
@@ -36,7 +37,7 @@ def _parking() -> Parking:
 
 
 async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int] = ()) -> Any:
-    """Wait as that one says, for so many seconds at most, or until a file can be read; what it came to."""
+    """Wait for so many seconds at most, or until a file can be read; what it came to."""
     return await _parking().park(wait, timeout, files)
 
 

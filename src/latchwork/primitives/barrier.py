@@ -85,8 +85,8 @@ class Barrier(Primitive, _core.Barrier):
     async def wait_async(self, timeout: float | None = None) -> int:
         """Wait for the others in a coroutine; which one this was, 0 to ``parties`` - 1 (that came last).
 
-        As ``wait()``, but it lets the event loop run. (The action is called in it, if this one comes last.)
-        Cancelled, it leaves the barrier and does not break it.
+        As ``wait()``, but it lets the event loop run. (The action, an ordinary function, is called in it,
+        if this one comes last.) Cancelled, it leaves the barrier and does not break it.
         """
         timeout = self._timeout if timeout is None else timeout
         index: int = await awaiting.park(_core.Wait(self, action=self._action), timeout)

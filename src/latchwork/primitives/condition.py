@@ -131,9 +131,9 @@ class Condition(Primitive, _core.Condition):
     async def wait_async(self, timeout: float | None = None) -> bool:
         """Release the lock, wait in a coroutine to be notified, and get the lock back.
 
-        False only when ``timeout`` (seconds; None: for ever) ran out. Cancelled, at whatever moment, it comes
-        back with the lock held as well, and a notification that it had got goes to another one. It may
-        wake up without a notification. AssertionError without the lock (an RLock: as this task's).
+        False only when ``timeout`` (seconds; None: for ever) ran out. Cancelled, at whatever moment, it
+        comes back with the lock held as well, and a notification that it had got goes to another one.
+        It may wake up without a notification. AssertionError without the lock (an RLock: as this task's).
 
         Only a coroutine that is closed while it waits here, as when its event loop has ended, may
         come back without the lock; ``async with`` knows of that.

@@ -31,9 +31,9 @@ class Event(Primitive, _core.Event):
     async def wait_async(self, timeout: float | None = None) -> bool:
         """Wait in a coroutine; True if the event was set at any time during the wait.
 
-        As ``wait()``, but it lets the event loop run: ``timeout`` is in seconds, None waits for ever, and
-        zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running event
-        loop, if it must wait.
+        As ``wait()``, but it lets the event loop run: ``timeout`` is in seconds, None waits for ever,
+        and zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running
+        event loop, if it must wait.
         """
         if self.wait(0):
             return True
