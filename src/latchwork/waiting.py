@@ -86,7 +86,7 @@ async def wait_async(primitives: Iterable[T], timeout: float | None = None) -> l
     readable = _readable(files)
     if any(readable):
         timeout = 0
-    who = awaiting.number_of_task() if any(isinstance(item, RLock) for item in ours) else 0
+    who = _core.number_of_task() if any(isinstance(item, RLock) for item in ours) else 0
     flags = await awaiting.park(_core.Wait(ours, who=who), timeout, files)
     return _chosen(items, flags + _readable(files))
 

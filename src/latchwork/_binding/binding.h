@@ -101,7 +101,7 @@ PyObject *ready_true(void);
 struct lw_task;
 PyObject *new_wait(PyObject *handle);
 struct lw_task *task_of(PyObject *wait);
-/* The number of the task that runs in this thread, as which it owns RLocks; 0: none, or none of any has ever had to do
+/* tasks.c: the number of the task that runs in this thread, as which it owns RLocks; 0: none, or none of any has ever had to do
  * with an RLock; UINT32_MAX: an exception is set. */
 uint32_t this_task(void);
 #define NO_TASK UINT32_MAX
@@ -121,6 +121,7 @@ PyObject *readiness(struct lw_several *several);
 int add_bound(PyObject *module);
 int add_ready(PyObject *module);
 int add_waiting(PyObject *module);
+int add_tasks(PyObject *module);
 int add_arena(PyObject *module);
 int add_lock(PyObject *module);
 int add_event(PyObject *module);

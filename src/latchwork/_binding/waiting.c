@@ -270,6 +270,11 @@ static PyObject *port_collect(PyObject *self, PyObject *unused) {
     return cookies;
 }
 
+static PyObject *port_idle(PyObject *self, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(lw_port_idle(&((Port *)self)->port));
+}
+
 static PyObject *port_close(PyObject *self, PyObject *unused) {
     (void)unused;
     close_port((Port *)self);
@@ -280,6 +285,7 @@ static PyMethodDef port_methods[] = {
     {"fileno", port_fileno, METH_NOARGS,
      PyDoc_STR("fileno($self, /)\n--\n\nCan be read when waits are done; -1 once it is closed.")},
     {"collect", port_collect, METH_NOARGS, PyDoc_STR("collect($self, /)\n--\n\nThe cookies of those that are done.")},
+    {"idle", port_idle, METH_NOARGS, PyDoc_STR("idle($self, /)\n--\n\nWhether nobody waits.")},
     {"close", port_close, METH_NOARGS, PyDoc_STR("close($self, /)\n--\n\nAll that wait leave; the last one ends the watcher.")},
     {NULL, NULL, 0, NULL},
 };
@@ -291,39 +297,7 @@ static PyType_Slot port_slots[] = {
 
 static PyType_Spec port_spec = {"latchwork._core.Port", sizeof(Port), 0, Py_TPFLAGS_DEFAULT, port_slots};
 
-static PyObject *find_task; /* latchwork.awaiting's, once any task was given a number */
-
-uint32_t this_task(void) {
-    if (!find_task) return 0;
-    PyObject *number = PyObject_CallNoArgs(find_task);
-    uint32_t who = number ? (uint32_t)PyLong_AsUnsignedLong(number) : NO_TASK;
-    Py_XDECREF(number);
-    return who;
-}
-
 PyObject *enter_later(PyObject *self) { return PyObject_CallMethod(self, "_enter_async", NULL); }
-
-uint32_t number_of_task(void) {
-    static PyObject *number_task;
-    if (!number_task) {
-        PyObject *awaiting = PyImport_ImportModule("latchwork.awaiting");
-        number_task = awaiting ? PyObject_GetAttrString(awaiting, "number_of_task") : NULL;
-        Py_XDECREF(awaiting);
-        if (!number_task) return NO_TASK;
-    }
-    PyObject *number = PyObject_CallNoArgs(number_task);
-    uint32_t who = number ? (uint32_t)PyLong_AsUnsignedLong(number) : NO_TASK;
-    Py_XDECREF(number);
-    return who;
-}
-
-static PyObject *tasks_own(PyObject *module, PyObject *function) {
-    (void)module;
-    Py_INCREF(function);
-    Py_XDECREF(find_task);
-    find_task = function;
-    Py_RETURN_NONE;
-}
 
 static PyObject *stop_watching(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
@@ -339,8 +313,6 @@ static PyObject *watcher_threads(PyObject *module, PyObject *unused) {
 }
 
 static PyMethodDef functions[] = {
-    {"tasks_own", tasks_own, METH_O,
-     PyDoc_STR("tasks_own($module, find, /)\n--\n\nTasks have numbers from here on: find() says this one's, or 0.")},
     {"stop_watching", stop_watching, METH_NOARGS,
      PyDoc_STR("stop_watching($module, /)\n--\n\nEnd the watcher's threads, until a task must wait again.")},
     {"watcher_threads", watcher_threads, METH_NOARGS,

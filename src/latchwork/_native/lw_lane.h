@@ -30,7 +30,6 @@ struct lw_lane {
     bool write;          /* RWLock: what it was begun for */
     bool reading;        /* RWLock: a task was granted a read this very moment */
     struct lw_cell *hint;
-    int64_t passing_ns; /* Lock: since when it has been passed from task to task; 0: not */
     union {
         struct lw_lock_wait lock;
         struct lw_event_wait event;

@@ -15,6 +15,7 @@
 
 static struct lw_lane *buckets[BUCKETS];
 static lw_word waiting[BUCKETS]; /* tasks; read without the mutex */
+static int64_t passing_ns[BUCKETS]; /* since when a Lock has been passed on without being freed; 0: it has not */
 static struct lw_port *ports;
 static uint32_t forks;
 
@@ -182,6 +183,14 @@ static struct lw_task *first_of(const struct lw_port *port) {
     return NULL;
 }
 
+bool lw_port_idle(struct lw_port *port) {
+    if (port->fd < 0 || port->forks != forks) return true;
+    lw_watcher_lock();
+    bool idle = !port->first && !first_of(port);
+    lw_watcher_unlock();
+    return idle;
+}
+
 static void leave(struct lw_task *task);
 
 void lw_port_close(struct lw_port *port) {
@@ -340,8 +349,9 @@ bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot) {
     uint32_t word = lw_load_relaxed(&slot->word);
     int64_t now = lw_now_ns();
     bool passes = lane && lane->first && word >> LW_LOCK_OWNER_SHIFT == arena->self_id && !(word & LW_LOCK_HANDOFF);
-    if (passes && lane->passing_ns == 0) lane->passing_ns = now;
-    if (passes && now - lane->passing_ns < PASSING_NS) {
+    int64_t *since_ns = &passing_ns[bucket_of(slot)];
+    if (passes && *since_ns == 0) *since_ns = now;
+    if (passes && now - *since_ns < PASSING_NS) {
         struct lw_task *task = lane->first;
         lw_store_relaxed(&slot->abandoned, 0);
         if (task->who) lw_rlock_begin(slot, arena->self_id, task->who, task->depth);
@@ -351,6 +361,7 @@ bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot) {
         if (alone) end_lane(lane);
     } else {
         passes = false;
+        *since_ns = 0;
     }
     lw_watcher_unlock();
     return passes;

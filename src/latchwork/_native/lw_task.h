@@ -58,6 +58,8 @@ struct lw_task {
 
 /* False: no file descriptor is to be had. */
 bool lw_port_open(struct lw_port *port);
+/* None of its tasks waits. */
+bool lw_port_idle(struct lw_port *port);
 /* Its tasks leave. With the last port the watcher ends. */
 void lw_port_close(struct lw_port *port);
 /* The next one that is done; NULL: no more. It stays DONE until it is taken or leaves. */

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from latchwork import _core
-from latchwork.awaiting.tasks import current_task, number_of_task, this_task
 
-__all__ = ["Parking", "current_task", "insist", "number_of_task", "park", "this_task"]
+__all__ = ["Parking", "check", "insist", "park"]
 
 
 class Parking(Protocol):
     """What a kind of event loop must be able to do."""
+
+    def check(self) -> None:
+        """RuntimeError if no event loop runs."""
 
     async def park(self, wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
         """Wait; what it came to. Cancelled, it has left."""
@@ -34,6 +36,11 @@ def _parking() -> Parking:
     from latchwork.awaiting import in_asyncio
 
     return in_asyncio
+
+
+def check() -> None:
+    """RuntimeError if there is nothing here that could wait."""
+    _parking().check()
 
 
 async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int] = ()) -> Any:

@@ -19,6 +19,7 @@ class _Station:
 
     def __init__(self, loop: _Loop) -> None:
         self.port = _core.Port()
+        self.ended = False
         end = self._at_the_end()
         if not getattr(loop, "_asyncgens_shutdown_called", False):
             # By its first step the loop gets to know the generator, which it closes when it shuts down.
@@ -31,11 +32,19 @@ class _Station:
         for future in self.port.collect():
             if not future.done():
                 future.set_result(None)
+        if self.ended:
+            self.close_if_idle()
 
     async def _at_the_end(self) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
+            # Other generators of the loop may still wait, on their way out.
+            self.ended = True
+            self.close_if_idle()
+
+    def close_if_idle(self) -> None:
+        if self.port.idle():
             self.close()
 
     def close(self) -> None:
@@ -70,6 +79,11 @@ def _station() -> _Station:
 def _expire(wait: "_core.Wait", future: "asyncio.Future[None]") -> None:
     if wait.expire() and not future.done():
         future.set_result(None)
+
+
+def check() -> None:
+    """RuntimeError if no event loop runs."""
+    asyncio.get_running_loop()
 
 
 async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:

@@ -73,6 +73,10 @@ def _port() -> "_core.Port":
     return port
 
 
+def check() -> None:
+    """Nothing: it was asked already whether a trio task runs here."""
+
+
 async def _when_readable(file: int, parked: _Parked) -> None:
     with contextlib.suppress(trio.ClosedResourceError):
         await trio.lowlevel.wait_readable(file)

@@ -139,7 +139,8 @@ class Condition(Primitive, _core.Condition):
         come back without the lock; ``async with`` knows of that.
         """
         lock = self._own_lock()
-        who = awaiting.number_of_task() if isinstance(lock, RLock) else 0
+        awaiting.check()
+        who = _core.number_of_task() if isinstance(lock, RLock) else 0
         wait, depth = self._begin_wait(who)
         again = _core.Wait(lock, who=who, depth=depth or 1)
         try:

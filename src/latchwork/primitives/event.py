@@ -35,9 +35,10 @@ class Event(Primitive, _core.Event):
         and zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running
         event loop, if it must wait.
         """
-        if self.wait(0):
+        wait = _core.Wait(self)  # from here on it does not miss a set() that a clear() follows
+        if self.is_set():
             return True
-        return bool(await awaiting.park(_core.Wait(self), timeout))
+        return bool(await awaiting.park(wait, timeout))
 
     def __repr__(self) -> str:
         # An unnamed one as multiprocessing words it: there are tests that look at that.

@@ -35,13 +35,13 @@ class RLock(Primitive, _core.RLock):
         may acquire it meanwhile or give it back. ``timeout`` (seconds), order and cancellation are as for
         ``Lock.acquire_async``. RuntimeError outside of a task.
         """
-        who = awaiting.number_of_task()
+        who = _core.number_of_task()
         if self._take_now(who):
             return True
         return bool(await awaiting.park(_core.Wait(self, who=who), timeout))
 
     async def _enter_async(self) -> bool:
-        wait = _core.Wait(self, who=awaiting.number_of_task())
+        wait = _core.Wait(self, who=_core.number_of_task())
         return bool(await awaiting.park(wait, None))
 
     @property
