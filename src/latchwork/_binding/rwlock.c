@@ -20,13 +20,24 @@ static PyTypeObject *hold_type;
 
 static PyObject *release(PyObject *self, bool write);
 
+/* What was acquired and not used. */
+static void give_back(PyObject *self, bool write) {
+    Handle *handle = (Handle *)self;
+    if (!write) {
+        Py_XDECREF(release(self, false));
+        return;
+    }
+    PyThreadState *state = PyEval_SaveThread();
+    lw_rwlock_return_write(handle->arena, handle->slot);
+    PyEval_RestoreThread(state);
+}
+
 /* Logs that a writer died. After an exception that a signal handler raised, what was acquired is given back. */
 static PyObject *acquired(PyObject *self, uint32_t dead, bool write) {
     if (dead && !tell(self, "abandoned", dead, 1)) {
         PyObject *kept[3];
         PyErr_Fetch(&kept[0], &kept[1], &kept[2]);
-        PyObject *released = release(self, write);
-        Py_XDECREF(released);
+        give_back(self, write);
         PyErr_Restore(kept[0], kept[1], kept[2]);
         return NULL;
     }

@@ -194,7 +194,7 @@ static void rwlock_give_up(struct lw_lane *lane, struct lw_task *task) {
 static void rwlock_pass_on(struct lw_task *task) {
     bool settle = false;
     if (task->write)
-        lw_rwlock_release_write(task->arena, task->slot, true);
+        lw_rwlock_return_write(task->arena, task->slot);
     else if (!lw_rwlock_release_read(task->arena, task->slot, task->hint, &settle) && settle)
         lw_queue_settle(task->arena, task->slot, &lw_rwlock_queue, NULL);
 }

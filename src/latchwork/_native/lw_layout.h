@@ -127,7 +127,7 @@ struct lw_slot {
         char more_text[LW_MORE_TEXT]; /* TEXT */
     };
 };
-_Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line");
+_Static_assert(sizeof(struct lw_slot) == 64, "a slot is one cache line, and begins with one");
 _Static_assert(offsetof(struct lw_slot, state) == 16, "layout");
 _Static_assert(offsetof(struct lw_slot, holders) % 8 == 0 && sizeof(struct lw_holder) == 8, "stored at once");
 _Static_assert(offsetof(struct lw_slot, cell) % 8 == 0 && sizeof(struct lw_cell) == 8, "stored at once");

@@ -337,7 +337,7 @@ void lw_rwlock_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_q
     leave(arena, slot, wait, state == LW_CELL_WAITING_WRITE || state == LW_CELL_WRITING, false);
 }
 
-enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct lw_slot *slot, bool may_wait) {
+static enum lw_rwlock_released end_write(struct lw_arena *arena, struct lw_slot *slot, bool may_wait, bool written) {
     struct lw_settled settled;
     lw_settled_begin(&settled);
     bool unsettled;
@@ -351,7 +351,7 @@ enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct l
     uint64_t mine = lw_cell_make(arena->self_id, LW_CELL_WRITING, 1);
     while (released == LW_RWLOCK_NOT_HELD && (cell = lw_cells_next(arena, &walk))) {
         if (lw_cell_load(cell) != mine) continue;
-        lw_store_rel(&slot->left, 0);
+        if (written) lw_store_rel(&slot->left, 0);
         lw_cell_store(cell, 0);
         released = LW_RWLOCK_RELEASED;
     }
@@ -360,6 +360,12 @@ enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct l
     lw_queue_leave(arena, slot, &settled, NULL);
     return released;
 }
+
+enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct lw_slot *slot, bool may_wait) {
+    return end_write(arena, slot, may_wait, true);
+}
+
+void lw_rwlock_return_write(struct lw_arena *arena, struct lw_slot *slot) { end_write(arena, slot, true, false); }
 
 uint32_t lw_rwlock_readers(const struct lw_arena *arena, const struct lw_slot *slot) {
     return count_all(arena, slot).reads;

@@ -61,6 +61,8 @@ void lw_rwlock_give_up(struct lw_arena *arena, struct lw_slot *slot, struct lw_q
 enum lw_rwlock_released { LW_RWLOCK_RELEASED, LW_RWLOCK_NOT_HELD, LW_RWLOCK_BUSY };
 /* Without `may_wait`: LW_RWLOCK_BUSY if the guard can't be had at once. */
 enum lw_rwlock_released lw_rwlock_release_write(struct lw_arena *arena, struct lw_slot *slot, bool may_wait);
+/* By one that has not written: what there is to tell of a writer that died is for the next one. May wait. */
+void lw_rwlock_return_write(struct lw_arena *arena, struct lw_slot *slot);
 
 /* The living: how many reads are held, and by whom it is written (0: nobody). */
 uint32_t lw_rwlock_readers(const struct lw_arena *arena, const struct lw_slot *slot);

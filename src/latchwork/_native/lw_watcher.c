@@ -20,6 +20,7 @@ struct word {
     struct lw_arena *arena;
     uint32_t expected;
     uint32_t id;
+    uint32_t generation; /* of the slot that the word is in */
     unsigned users; /* lanes for which that member is watched */
 };
 
@@ -142,8 +143,13 @@ static bool add(struct lw_lane *lane, struct word word) {
     return true;
 }
 
+static struct lw_slot *slot_of(const lw_word *word) {
+    return (struct lw_slot *)((uintptr_t)word / sizeof(struct lw_slot) * sizeof(struct lw_slot));
+}
+
 bool lw_lane_add_word(struct lw_lane *lane, const lw_word *word, uint32_t expected) {
-    return add(lane, (struct word){.word = word, .expected = expected, .lane = lane});
+    uint32_t generation = lw_load_relaxed(&slot_of(word)->generation);
+    return add(lane, (struct word){.word = word, .expected = expected, .generation = generation, .lane = lane});
 }
 
 bool lw_lane_add_member(struct lw_lane *lane, struct lw_arena *arena, uint32_t id, const lw_word *alive,
@@ -207,6 +213,7 @@ struct sleep {
     uint8_t indexes[LW_FUTEX_ENTRIES];
     struct lw_arena *arenas[LW_FUTEX_ENTRIES]; /* of members */
     uint32_t ids[LW_FUTEX_ENTRIES];
+    uint32_t generations[LW_FUTEX_ENTRIES];
 };
 
 static void prepare(struct lw_sleeper *sleeper, struct sleep *sleep) {
@@ -220,6 +227,7 @@ static void prepare(struct lw_sleeper *sleeper, struct sleep *sleep) {
         sleep->serials[sleep->count] = word->serial;
         sleep->arenas[sleep->count] = word->arena;
         sleep->ids[sleep->count] = word->id;
+        sleep->generations[sleep->count] = word->generation;
         sleep->indexes[sleep->count++] = (uint8_t)i;
         if (word->lane && word->lane->wake_ns < sleep->wake_ns) sleep->wake_ns = word->lane->wake_ns;
     }
@@ -246,6 +254,20 @@ static void fire(struct lw_lane *lane, enum lw_slept slept, struct lw_lane **fir
     *fired = lane;
 }
 
+/* A word that nobody here waits on any more: but a wake may have come for it, which was meant for somebody. Whoever sent
+ * it relies on it, so it is passed on in the way of one that was woken and leaves. */
+static void pass_on(lw_word *word, uint32_t generation) {
+    struct lw_slot *slot = slot_of(word);
+    uint32_t kind = lw_load_relaxed(&slot->state);
+    if (lw_load_acq(&slot->generation) != generation) return;
+    if (word == &slot->seq && (kind == LW_KIND_LOCK || kind == LW_KIND_RLOCK))
+        lw_lock_unlisten(slot);
+    else if (word == &slot->word && kind == LW_KIND_SEMAPHORE)
+        lw_semaphore_pass_on(slot);
+    else
+        lw_futex_wake(word, 1);
+}
+
 static void fire_woken(struct lw_sleeper *sleeper, const struct sleep *sleep, enum lw_slept slept, unsigned which,
                        struct lw_lane **fired) {
     for (unsigned i = 1; i < sleep->count; i++) {
@@ -253,8 +275,7 @@ static void fire_woken(struct lw_sleeper *sleeper, const struct sleep *sleep, en
         lw_word *word = (lw_word *)(uintptr_t)sleep->entries[i].address;
         const struct word *now = &sleeper->words[sleep->indexes[i]];
         if (!now->word || now->serial != sleep->serials[i]) {
-            /* Nobody's any more: but a wake may have come for it, which was meant for somebody. */
-            if (slept == LW_SLEPT_WOKEN) lw_futex_wake(word, 1);
+            if (slept == LW_SLEPT_WOKEN) pass_on(word, sleep->generations[i]);
             continue;
         }
         bool named = slept == LW_SLEPT_WOKEN && which == i;
