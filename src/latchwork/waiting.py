@@ -83,6 +83,7 @@ async def wait_async(primitives: Iterable[T], timeout: float | None = None) -> l
     ours, files = _apart(items)
     if not items:
         return []
+    timeout = awaiting.seconds(timeout)
     readable = _readable(files)
     if any(readable):
         timeout = 0

@@ -5,13 +5,14 @@ uvloop) or trio's, is found out at each wait, and nothing is imported for it tha
 imported.
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from latchwork import _core
 
-__all__ = ["Parking", "check", "insist", "park"]
+__all__ = ["Parking", "check", "insist", "park", "seconds"]
 
 
 class Parking(Protocol):
@@ -36,6 +37,13 @@ def _parking() -> Parking:
     from latchwork.awaiting import in_asyncio
 
     return in_asyncio
+
+
+def seconds(timeout: float | None) -> float | None:
+    """A timeout that is one. TypeError, ValueError."""
+    if timeout is not None and math.isnan(timeout):
+        raise ValueError("timeout must be a number of seconds or None, not NaN")
+    return timeout
 
 
 def check() -> None:

@@ -88,7 +88,7 @@ class Barrier(Primitive, _core.Barrier):
         As ``wait()``, but it lets the event loop run. (The action, an ordinary function, is called in it,
         if this one comes last.) Cancelled, it leaves the barrier and does not break it.
         """
-        timeout = self._timeout if timeout is None else timeout
+        timeout = awaiting.seconds(self._timeout if timeout is None else timeout)
         index: int = await awaiting.park(_core.Wait(self, action=self._action), timeout)
         return index
 

@@ -139,6 +139,7 @@ class Condition(Primitive, _core.Condition):
         come back without the lock; ``async with`` knows of that.
         """
         lock = self._own_lock()
+        timeout = awaiting.seconds(timeout)
         awaiting.check()
         who = _core.number_of_task() if isinstance(lock, RLock) else 0
         wait, depth = self._begin_wait(who)

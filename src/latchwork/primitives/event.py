@@ -35,6 +35,7 @@ class Event(Primitive, _core.Event):
         and zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running
         event loop, if it must wait.
         """
+        timeout = awaiting.seconds(timeout)
         wait = _core.Wait(self)  # from here on it does not miss a set() that a clear() follows
         if self.is_set():
             return True

@@ -63,6 +63,7 @@ class Latch(Primitive, _core.Latch):
         and zero or less only looks. It may be cancelled at any moment. RuntimeError outside of a running
         event loop, if it must wait.
         """
+        timeout = awaiting.seconds(timeout)
         if self.count == 0:
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))

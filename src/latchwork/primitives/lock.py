@@ -44,6 +44,7 @@ class Lock(Primitive, _core.Lock):
         Cancelled, at whatever moment, it holds nothing, and what had been granted goes to the next.
         RuntimeError outside of a running event loop, if it must wait.
         """
+        timeout = awaiting.seconds(timeout)
         if self._take_now():
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))

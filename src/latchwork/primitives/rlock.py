@@ -35,6 +35,7 @@ class RLock(Primitive, _core.RLock):
         may acquire it meanwhile or give it back. ``timeout`` (seconds), order and cancellation are as for
         ``Lock.acquire_async``. RuntimeError outside of a task.
         """
+        timeout = awaiting.seconds(timeout)
         who = _core.number_of_task()
         if self._take_now(who):
             return True

@@ -46,6 +46,7 @@ class RWLock(Primitive, _core.RWLock):
         return await self._acquire_async(True, timeout)
 
     async def _acquire_async(self, write: bool, timeout: float | None) -> bool:
+        timeout = awaiting.seconds(timeout)
         if self._take_now(write):
             return True
         return bool(await awaiting.park(_core.Wait(self, write=write), timeout))

@@ -75,6 +75,7 @@ class Semaphore(Primitive, _core.Semaphore):
 
         ``timeout`` (seconds), order and cancellation are as for ``Lock.acquire_async``.
         """
+        timeout = awaiting.seconds(timeout)
         if self._take_now():
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))
