@@ -88,9 +88,27 @@ static void leave(Wait *wait) {
     PyEval_RestoreThread(state);
 }
 
+/* While it is queued, the watcher stands for all that would go on if it were granted. */
+static int wait_traverse(PyObject *self, visitproc visit, void *arg) {
+    Wait *wait = (Wait *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(wait->handles);
+    Py_VISIT(wait->action);
+    if (wait->task.state != LW_TASK_QUEUED) Py_VISIT(wait->cookie);
+    return 0;
+}
+
+/* Not its primitives: it may have to leave them. */
+static int wait_clear(PyObject *self) {
+    Py_CLEAR(((Wait *)self)->action);
+    Py_CLEAR(((Wait *)self)->cookie);
+    return 0;
+}
+
 static void wait_dealloc(PyObject *self) {
     Wait *wait = (Wait *)self;
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     if (wait->handles) {
         PyObject *type_set, *value, *traceback;
         PyErr_Fetch(&type_set, &value, &traceback);
@@ -108,22 +126,22 @@ static void wait_dealloc(PyObject *self) {
 
 static PyObject *wait_begin(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     Wait *wait = (Wait *)self;
-    if (count != 3 || !PyObject_TypeCheck(args[0], port_type)) {
-        PyErr_SetString(PyExc_TypeError, "begin() takes a port, what it is to hand out, and whether to wait");
+    if (count != 2 || (args[0] != Py_None && !PyObject_TypeCheck(args[0], port_type))) {
+        PyErr_SetString(PyExc_TypeError, "begin() takes a port or None, and what the port is to hand out");
         return NULL;
     }
-    struct lw_port *port = &((Port *)args[0])->port;
-    int patient = PyObject_IsTrue(args[2]);
-    if (patient < 0) return NULL;
-    if (wait->task.state != LW_TASK_NEW || port->fd < 0) {
-        PyErr_SetString(PyExc_ValueError, port->fd < 0 ? "this port is closed" : "this wait has begun already");
+    bool patient = args[0] != Py_None;
+    struct lw_port *port = patient ? &((Port *)args[0])->port : NULL;
+    bool closed = port && port->fd < 0;
+    if (wait->task.state != LW_TASK_NEW || closed) {
+        PyErr_SetString(PyExc_ValueError, closed ? "this port is closed" : "this wait has begun already");
         return NULL;
     }
     Py_INCREF(args[1]);
     Py_XDECREF(wait->cookie);
     wait->cookie = args[1];
     PyThreadState *state = PyEval_SaveThread();
-    bool done = lw_task_begin(&wait->task, port, patient);
+    bool done = lw_task_begin(&wait->task, port);
     PyEval_RestoreThread(state);
     return PyBool_FromLong(done);
 }
@@ -207,7 +225,7 @@ static PyObject *wait_settle(PyObject *self, PyObject *unused) {
 
 static PyMethodDef wait_methods[] = {
     {"begin", (PyCFunction)(void (*)(void))wait_begin, METH_FASTCALL,
-     PyDoc_STR("begin($self, port, cookie, patient, /)\n--\n\nBegin; whether it is done already.")},
+     PyDoc_STR("begin($self, port, cookie, /)\n--\n\nBegin; whether it is done already. Without a port it always is: tried once.")},
     {"expire", wait_expire, METH_NOARGS,
      PyDoc_STR("expire($self, /)\n--\n\nIts time is over; whether that has made it done.")},
     {"take", wait_take, METH_NOARGS, PyDoc_STR("take($self, /)\n--\n\nWhat it came to, which is the caller's from here on.")},
@@ -219,10 +237,12 @@ static PyMethodDef wait_methods[] = {
 
 static PyType_Slot wait_slots[] = {
     {Py_tp_new, (void *)wait_new}, {Py_tp_dealloc, (void *)wait_dealloc}, {Py_tp_methods, wait_methods},
+    {Py_tp_traverse, (void *)wait_traverse}, {Py_tp_clear, (void *)wait_clear},
     {Py_tp_doc, "Wait(what, /, write=False, who=0, depth=1, action=None)\n--\n\nOne wait of a task."}, {0, NULL},
 };
 
-static PyType_Spec wait_spec = {"latchwork._core.Wait", sizeof(Wait), 0, Py_TPFLAGS_DEFAULT, wait_slots};
+static PyType_Spec wait_spec = {"latchwork._core.Wait", sizeof(Wait), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+                                wait_slots};
 
 static PyObject *port_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     if (PyTuple_Size(args) != 0 || (kwargs && PyDict_Size(kwargs) != 0)) {
@@ -265,7 +285,7 @@ static PyObject *port_collect(PyObject *self, PyObject *unused) {
     lw_port_silence(port);
     while (cookies && (task = lw_port_collect(port))) {
         Wait *wait = (Wait *)((char *)task - offsetof(Wait, task));
-        if (PyList_Append(cookies, wait->cookie) < 0) Py_CLEAR(cookies);
+        if (wait->cookie && PyList_Append(cookies, wait->cookie) < 0) Py_CLEAR(cookies);
     }
     return cookies;
 }

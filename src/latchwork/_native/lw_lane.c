@@ -24,6 +24,7 @@ static enum lw_outcome lock_step(struct lw_lane *lane, struct lw_task *task) {
     if (starts(lane)) *wait = (struct lw_lock_wait){.deadline_ns = lane->deadline_ns};
     switch (lw_lock_step(lane->arena, lane->slot, wait, false, &watch)) {
     case LW_SLEEP:
+        lane->doubt = wait->doubt;
         return sleep_on(lane, &watch);
     case LW_ABANDONED:
         task->dead = wait->dead_owner;
@@ -279,6 +280,7 @@ static enum lw_outcome several_step(struct lw_lane *lane, struct lw_task *task) 
     struct lw_words words = {.count = 0};
     enum lw_outcome outcome = LW_OUTCOME_GRANTED;
     starts(lane);
+    lane->doubt = true;
     while (!lw_several_look(task->several)) {
         if (lane->deadline_ns == 0) {
             outcome = LW_OUTCOME_TIMEOUT;

@@ -28,6 +28,7 @@ struct lw_lane {
     int64_t deadline_ns; /* LW_FOREVER; 0: tries once */
     bool begun;          /* `wait` says something that must be given up */
     bool write;          /* RWLock: what it was begun for */
+    bool doubt;          /* it may have been woken though its words are as they were */
     bool reading;        /* RWLock: a task was granted a read this very moment */
     struct lw_cell *hint;
     union {

@@ -115,6 +115,7 @@ static bool mark(struct lw_slot *slot, struct lw_lock_wait *wait, uint32_t word,
     if (owner_of(word) != 0 && starving(slot, wait, now)) marked |= LW_LOCK_HANDOFF;
     if (marked == word ? lw_load_acq(&slot->word) != word : !lw_cas_acqrel(&slot->word, &word, marked)) return false;
     wait->woken = false;
+    wait->doubt = marked & LW_LOCK_WOKEN;
     return true;
 }
 
@@ -200,8 +201,8 @@ bool lw_lock_slept(struct lw_arena *arena, struct lw_slot *slot, struct lw_lock_
         LW_CRASH(lock_woken);
         return true;
     case LW_SLEPT_DEATH:
-        /* It released, and died: both may have woken this thread, and only one is told. */
-        if (lw_load_relaxed(&slot->seq) != wait->seq) wait->woken = true;
+        /* A wake may have come as well, of which nothing was said, and which may show in nothing: see `doubt`. */
+        wait->woken = true;
         return true;
     case LW_SLEPT_TIMEOUT:
         if (lw_now_ns() < wait->deadline_ns) recheck(arena, wait);

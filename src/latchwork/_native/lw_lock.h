@@ -55,6 +55,7 @@ struct lw_lock_wait {
     uint32_t dead_owner; /* after LW_ABANDONED: whose it was */
     uint32_t seq, owner; /* before the last sleep */
     bool woken;          /* this thread consumed a wake: the others rely on it */
+    bool doubt;          /* when it marked, one was being woken: that wake may come to it with `seq` as it was */
 };
 
 static inline bool lw_lock_try(struct lw_slot *slot, uint32_t self) {

@@ -247,7 +247,8 @@ static void done_at_once(struct lw_task *task, enum lw_outcome outcome) {
     task->port = NULL;
 }
 
-static bool begin(struct lw_task *task, struct lw_port *port, bool patient) {
+static bool begin(struct lw_task *task, struct lw_port *port) {
+    bool patient = port != NULL;
     struct lw_lane *lane = task->kind->shared ? find_lane(task->slot) : NULL;
     task->port = port;
     if (lane && patient) {
@@ -271,9 +272,9 @@ static bool begin(struct lw_task *task, struct lw_port *port, bool patient) {
     return true;
 }
 
-bool lw_task_begin(struct lw_task *task, struct lw_port *port, bool patient) {
+bool lw_task_begin(struct lw_task *task, struct lw_port *port) {
     lw_watcher_lock();
-    bool done = begin(task, port, patient);
+    bool done = begin(task, port);
     lw_watcher_unlock();
     return done;
 }

@@ -72,8 +72,8 @@ void lw_task_init(struct lw_task *task, struct lw_arena *arena, struct lw_slot *
 /* Of several; see lw_several_begin. */
 void lw_task_init_several(struct lw_task *task, struct lw_several *several);
 
-/* True: it is done already. Without `patient` it always is. */
-bool lw_task_begin(struct lw_task *task, struct lw_port *port, bool patient);
+/* True: it is done already. Without a port it always is: it was tried once. */
+bool lw_task_begin(struct lw_task *task, struct lw_port *port);
 /* Its time is over. True: that has made it done. */
 bool lw_task_expire(struct lw_task *task);
 /* It is done, and goes on: whatever it was granted is its own from now on. */

@@ -278,8 +278,8 @@ static void fire_woken(struct lw_sleeper *sleeper, const struct sleep *sleep, en
             if (slept == LW_SLEPT_WOKEN) pass_on(word, sleep->generations[i]);
             continue;
         }
-        bool named = slept == LW_SLEPT_WOKEN && which == i;
-        if (named || lw_load_acq(word) != (uint32_t)sleep->entries[i].value) fire(now->lane, LW_SLEPT_WOKEN, fired);
+        bool woken = slept == LW_SLEPT_WOKEN && (which == i || now->lane->doubt);
+        if (woken || lw_load_acq(word) != (uint32_t)sleep->entries[i].value) fire(now->lane, LW_SLEPT_WOKEN, fired);
     }
 }
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from latchwork import _core
 from latchwork.awaiting.files import gathered
@@ -49,12 +49,18 @@ class _Station:
 
     def close(self) -> None:
         loop = asyncio._get_running_loop()
-        if loop is not None and _stations.get(loop) is self and self.port.fileno() >= 0:
+        if loop is not None and _station_of(loop) is self and self.port.fileno() >= 0:
             loop.remove_reader(self.port.fileno())
         self.port.close()
 
 
-_stations: "WeakKeyDictionary[_Loop, _Station]" = WeakKeyDictionary()
+# The loop's reader alone keeps a station: a loop that is closed, and no more than that, lets go of it too.
+_stations: "WeakKeyDictionary[_Loop, ref[_Station]]" = WeakKeyDictionary()
+
+
+def _station_of(loop: _Loop) -> "_Station | None":
+    found = _stations.get(loop)
+    return None if found is None else found()
 
 
 def _forget() -> None:
@@ -67,12 +73,10 @@ atexit.register(_core.stop_watching)
 
 def _station() -> _Station:
     loop = asyncio.get_running_loop()
-    station = _stations.get(loop)
+    station = _station_of(loop)
     if station is None or station.port.fileno() < 0:
-        for other, left in list(_stations.items()):
-            if other.is_closed():
-                left.close()
-        station = _stations[loop] = _Station(loop)
+        station = _Station(loop)
+        _stations[loop] = ref(station)
     return station
 
 
@@ -90,7 +94,8 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
     """Wait; what it came to. Cancelled, it has left."""
     loop = asyncio.get_running_loop()
     future = loop.create_future()
-    if wait.begin(_station().port, future, timeout is None or timeout > 0):
+    patient = timeout is None or timeout > 0
+    if wait.begin(_station().port if patient else None, future):
         return wait.take()
     timer = None if timeout is None else loop.call_later(timeout, _expire, wait, future)
     try:
@@ -119,7 +124,7 @@ async def insist(wait: "_core.Wait") -> BaseException | None:
     """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
     future = asyncio.get_running_loop().create_future()
     cancelled: BaseException | None = None
-    done = wait.begin(_station().port, future, True)
+    done = wait.begin(_station().port, future)
     try:
         while not done:
             try:

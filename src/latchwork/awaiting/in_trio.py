@@ -86,7 +86,8 @@ async def _when_readable(file: int, parked: _Parked) -> None:
 async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
     """Wait; what it came to. Cancelled, it has left."""
     parked = _Parked()
-    if wait.begin(_port(), parked, timeout is None or timeout > 0):
+    patient = timeout is None or timeout > 0
+    if wait.begin(_port() if patient else None, parked):
         return wait.take()
     try:
         with gathered(files) as file, trio.move_on_after(math.inf if timeout is None else timeout):

@@ -34,6 +34,9 @@ class RLock(Primitive, _core.RLock):
         The owner is the task that awaits this: no other task, and not the thread that the task runs in,
         may acquire it meanwhile or give it back. ``timeout`` (seconds), order and cancellation are as for
         ``Lock.acquire_async``. RuntimeError outside of a task.
+
+        Before Python 3.12 ``asyncio.wait_for()`` awaits in a task of its own, which is the owner then:
+        use ``timeout`` or ``asyncio.timeout()``.
         """
         timeout = awaiting.seconds(timeout)
         who = _core.number_of_task()
