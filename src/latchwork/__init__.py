@@ -50,7 +50,7 @@ from latchwork.primitives import (
 )
 from latchwork.waiting import wait, wait_async
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 Array = _default.Array
 JoinableQueue = _default.JoinableQueue

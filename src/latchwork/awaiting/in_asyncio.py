@@ -54,7 +54,7 @@ class _Station:
         self.port.close()
 
 
-# The loop's reader alone keeps a station: a loop that is closed, and no more than that, lets go of it too.
+# The reader of the loop alone keeps a station: a loop that is closed, and no more, lets go of it too.
 _stations: "WeakKeyDictionary[_Loop, ref[_Station]]" = WeakKeyDictionary()
 
 
