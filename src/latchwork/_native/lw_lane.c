@@ -64,7 +64,7 @@ static enum lw_outcome event_step(struct lw_lane *lane, struct lw_task *task) {
     struct lw_watch watch;
     if (starts(lane)) wait->recheck_ns = 0;
     wait->deadline_ns = lane->deadline_ns;
-    /* Those behind came later: they have this generation or a younger one. */
+    /* Those behind have the same one, or have been set since: see event_ready. */
     wait->generation = task->generation;
     switch (lw_event_step(lane->slot, wait, &watch)) {
     case LW_WAIT_SLEEP:
@@ -78,6 +78,12 @@ static enum lw_outcome event_step(struct lw_lane *lane, struct lw_task *task) {
 
 static void event_slept(struct lw_lane *lane, enum lw_slept slept) {
     lw_watch_rechecks(slept, &lane->wait.event.recheck_ns, LW_FOREVER);
+}
+
+/* It may have come before those that have begun to wait, and the event may have been set and cleared since. */
+static bool event_ready(const struct lw_task *task) {
+    uint32_t word = lw_load_acq(&task->slot->word);
+    return word & LW_EVENT_SET || word >> LW_EVENT_GENERATION_SHIFT != task->generation;
 }
 
 /* Latch */
@@ -315,7 +321,7 @@ static void several_give_up(struct lw_lane *lane, struct lw_task *task) {
 
 static const struct lw_lane_kind lane_lock = {.shared = true, .step = lock_step, .slept = lock_slept,
                                               .give_up = lock_give_up, .pass_on = lock_pass_on};
-static const struct lw_lane_kind lane_event = {.shared = true, .step = event_step, .slept = event_slept};
+static const struct lw_lane_kind lane_event = {.shared = true, .step = event_step, .slept = event_slept, .ready = event_ready};
 static const struct lw_lane_kind lane_latch = {.shared = true, .step = latch_step, .slept = latch_slept};
 static const struct lw_lane_kind lane_semaphore = {.shared = true, .step = semaphore_step, .slept = semaphore_slept,
                                                    .give_up = semaphore_give_up, .pass_on = semaphore_pass_on};

@@ -62,6 +62,8 @@ struct lw_lane_kind {
     void (*give_up)(struct lw_lane *lane, struct lw_task *task);
     /* The task's time is over, and it is the only one; NULL: as give_up. */
     enum lw_outcome (*expire)(struct lw_lane *lane, struct lw_task *task);
+    /* Of one that comes while a lane exists; NULL: it goes behind. */
+    bool (*ready)(const struct lw_task *task);
     /* A task that was granted something will not go on. */
     void (*pass_on)(struct lw_task *task);
 };

@@ -36,7 +36,7 @@ static void expect_forks(void) { pthread_atfork(NULL, NULL, forget); }
 
 bool lw_tasks_wait_at(const struct lw_slot *slot) { return lw_load_relaxed(&waiting[bucket_of(slot)]) != 0; }
 
-void lw_tasks_stop(void) { lw_watcher_stop(); }
+void lw_tasks_stop(void) { lw_watcher_stop(true); }
 unsigned lw_tasks_threads(void) { return lw_watcher_threads(); }
 
 /* Lanes */
@@ -205,7 +205,7 @@ void lw_port_close(struct lw_port *port) {
         *link = port->next;
         bool last = ports == NULL;
         lw_watcher_unlock();
-        if (last) lw_watcher_stop();
+        if (last) lw_watcher_stop(false);
     }
     close(port->fd);
     port->fd = -1;
@@ -251,6 +251,11 @@ static bool begin(struct lw_task *task, struct lw_port *port) {
     bool patient = port != NULL;
     struct lw_lane *lane = task->kind->shared ? find_lane(task->slot) : NULL;
     task->port = port;
+    task->forks = forks;
+    if (lane && task->kind->ready && task->kind->ready(task)) {
+        done_at_once(task, LW_OUTCOME_GRANTED);
+        return true;
+    }
     if (lane && patient) {
         append(lane, task);
         return false;

@@ -37,6 +37,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct lw_sleeper *sleepers;
 static struct lw_lane *lanes;
 static uint64_t serials;
+static bool resting; /* all were ended, whether they had words or not */
 
 static void *sleep_here(void *argument);
 
@@ -87,6 +88,7 @@ void lw_watcher_forget(void) {
     mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     sleepers = NULL;
     lanes = NULL;
+    resting = false;
 }
 
 /* Places in the lists */
@@ -130,6 +132,11 @@ static bool remember(struct lw_lane *lane, struct lw_sleeper *sleeper, unsigned 
     return true;
 }
 
+static void call_all(void) {
+    resting = false;
+    for (struct lw_sleeper *sleeper = sleepers; sleeper; sleeper = sleeper->next) sleeper->dirty = true;
+}
+
 static bool add(struct lw_lane *lane, struct word word) {
     struct lw_sleeper *sleeper = with_room(lane);
     if (!sleeper) return false;
@@ -140,6 +147,7 @@ static bool add(struct lw_lane *lane, struct word word) {
     sleeper->words[index] = word;
     sleeper->used++;
     sleeper->dirty = true;
+    if (resting) call_all();
     return true;
 }
 
@@ -355,11 +363,15 @@ static void *sleep_here(void *argument) {
     return NULL;
 }
 
-void lw_watcher_stop(void) {
+static bool is_to_end(const struct lw_sleeper *sleeper, bool all) {
+    return sleeper->running && !sleeper->joining && (all || sleeper->used == 0);
+}
+
+void lw_watcher_stop(bool all) {
     pthread_mutex_lock(&mutex);
     for (;;) {
         struct lw_sleeper *sleeper = sleepers;
-        while (sleeper && (sleeper->joining || !sleeper->running)) sleeper = sleeper->next;
+        while (sleeper && !is_to_end(sleeper, all)) sleeper = sleeper->next;
         if (!sleeper) break;
         sleeper->joining = true;
         call(sleeper);
@@ -367,9 +379,10 @@ void lw_watcher_stop(void) {
         pthread_join(sleeper->thread, NULL);
         pthread_mutex_lock(&mutex);
         sleeper->joining = sleeper->running = false;
-        if (sleeper->used > 0) continue; /* its lanes are there still: it is started anew when one is added */
+        if (sleeper->used > 0) continue;
         unlink_sleeper(sleeper);
         free(sleeper);
     }
+    if (all) resting = true;
     pthread_mutex_unlock(&mutex);
 }

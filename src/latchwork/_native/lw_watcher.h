@@ -20,9 +20,9 @@ void lw_watcher_disarm(struct lw_lane *lane);
 /* The first of all that are watched. */
 struct lw_lane *lw_watcher_lanes(void);
 
-/* Not under the mutex: ends all threads; one that has lanes still is started anew when it gets
- * another one. */
-void lw_watcher_stop(void);
+/* Not under the mutex: ends the threads that have no words; with `all` the others as well: they are started anew when
+ * the next lane says what it sleeps on. */
+void lw_watcher_stop(bool all);
 unsigned lw_watcher_threads(void);
 
 /* In the child of a fork: forgets everything, without looking at it. */
