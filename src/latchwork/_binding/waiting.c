@@ -327,6 +327,12 @@ static PyObject *stop_watching(PyObject *module, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *resume_watching(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    lw_tasks_resume();
+    Py_RETURN_NONE;
+}
+
 static PyObject *watcher_threads(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     return PyLong_FromUnsignedLong(lw_tasks_threads());
@@ -335,6 +341,8 @@ static PyObject *watcher_threads(PyObject *module, PyObject *unused) {
 static PyMethodDef functions[] = {
     {"stop_watching", stop_watching, METH_NOARGS,
      PyDoc_STR("stop_watching($module, /)\n--\n\nEnd the watcher's threads, until a task must wait again.")},
+    {"resume_watching", resume_watching, METH_NOARGS,
+     PyDoc_STR("resume_watching($module, /)\n--\n\nAfter stop_watching(): start those that are needed.")},
     {"watcher_threads", watcher_threads, METH_NOARGS,
      PyDoc_STR("watcher_threads($module, /)\n--\n\nHow many threads the watcher has.")},
     {NULL, NULL, 0, NULL},

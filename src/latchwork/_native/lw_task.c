@@ -37,6 +37,7 @@ static void expect_forks(void) { pthread_atfork(NULL, NULL, forget); }
 bool lw_tasks_wait_at(const struct lw_slot *slot) { return lw_load_relaxed(&waiting[bucket_of(slot)]) != 0; }
 
 void lw_tasks_stop(void) { lw_watcher_stop(true); }
+void lw_tasks_resume(void) { lw_watcher_resume(); }
 unsigned lw_tasks_threads(void) { return lw_watcher_threads(); }
 
 /* Lanes */

@@ -87,8 +87,10 @@ bool lw_tasks_wait_at(const struct lw_slot *slot);
  * False: it is to be released. */
 bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot);
 
-/* Ends the watcher's threads, until the next task must wait. */
+/* Ends the watcher's threads, until the next task must wait … */
 void lw_tasks_stop(void);
+/* … or until this. */
+void lw_tasks_resume(void);
 /* How many threads it has. */
 unsigned lw_tasks_threads(void);
 

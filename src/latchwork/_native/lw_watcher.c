@@ -363,6 +363,12 @@ static void *sleep_here(void *argument) {
     return NULL;
 }
 
+void lw_watcher_resume(void) {
+    pthread_mutex_lock(&mutex);
+    if (resting) call_all();
+    lw_watcher_unlock();
+}
+
 static bool is_to_end(const struct lw_sleeper *sleeper, bool all) {
     return sleeper->running && !sleeper->joining && (all || sleeper->used == 0);
 }

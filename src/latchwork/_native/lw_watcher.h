@@ -23,6 +23,8 @@ struct lw_lane *lw_watcher_lanes(void);
 /* Not under the mutex: ends the threads that have no words; with `all` the others as well: they are started anew when
  * the next lane says what it sleeps on. */
 void lw_watcher_stop(bool all);
+/* After all were ended: those that are needed go on. */
+void lw_watcher_resume(void);
 unsigned lw_watcher_threads(void);
 
 /* In the child of a fork: forgets everything, without looking at it. */

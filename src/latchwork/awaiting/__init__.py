@@ -5,7 +5,9 @@ uvloop) or trio's, is found out at each wait, and nothing is imported for it tha
 imported.
 """
 
+import atexit
 import math
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -26,6 +28,11 @@ class Parking(Protocol):
 
     async def insist(self, wait: "_core.Wait") -> BaseException | None:
         """Wait for as long as it takes; the last of the cancellations that came, or None."""
+
+
+# A fork finds no thread but Python's: it would warn of others, though these run nothing of Python.
+os.register_at_fork(before=_core.stop_watching, after_in_parent=_core.resume_watching)
+atexit.register(_core.stop_watching)
 
 
 def _parking() -> Parking:

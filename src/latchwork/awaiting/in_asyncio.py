@@ -1,7 +1,6 @@
 """Parking in an asyncio event loop, or one with its interface."""
 
 import asyncio
-import atexit
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -68,7 +67,6 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
-atexit.register(_core.stop_watching)
 
 
 def _station() -> _Station:

@@ -1,6 +1,5 @@
 """Parking in a trio run."""
 
-import atexit
 import contextlib
 import math
 import os
@@ -61,7 +60,6 @@ def _forget() -> None:
 
 
 os.register_at_fork(after_in_child=_forget)
-atexit.register(_core.stop_watching)
 
 
 def _port() -> "_core.Port":
