@@ -70,9 +70,11 @@ def _check(path: str) -> None:
 def _usable() -> Iterator[str]:
     """The directories that exist and are safe."""
     for path in candidates():
-        if os.path.lexists(path):
+        try:
             _check(path)
-            yield path
+        except FileNotFoundError:
+            continue
+        yield path
 
 
 def _open_checked(path: str) -> int:
@@ -158,20 +160,41 @@ def find(name: str) -> "tuple[str, _core.Arena] | None":
     return None
 
 
+def _begin_in(directory: str) -> tuple[int, str]:
+    """An empty file in it, with the shared lock on it, so that it is left alone from now on.
+
+    Before that, somebody who cleans up may take it away, or the directory while it was empty: then anew.
+    To go on to the next directory instead would make two arenas of one name.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    for left in reversed(range(100)):
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, 0o700)
+            _check(directory)
+            unfinished = os.path.join(
+                directory, f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(8)}"
+            )
+            fd = os.open(unfinished, flags, 0o600)
+        except FileNotFoundError:
+            if left:
+                continue
+            raise
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        if _still_named(unfinished, fd):
+            return fd, unfinished
+        os.close(fd)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
+
+
 def _create_in(
     directory: str, name: str, persistent: bool, root: int
 ) -> "tuple[str, _core.Arena] | None":
     """Make it, whole before it gets its name; None if somebody else was faster."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o700)
-    _check(directory)
     path = os.path.join(directory, name)
-    unfinished = os.path.join(directory, f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(8)}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(unfinished, flags, 0o600)
+    fd, unfinished = _begin_in(directory)
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH)
         os.fchmod(fd, 0o600)
         _core.format_arena(fd, secrets.token_bytes(16), persistent, root)
         os.link(unfinished, path)

@@ -13,7 +13,6 @@ import sys
 import pytest
 
 PLAIN = os.environ.get("LATCHWORK_PLAIN") == "1"
-COMMAND = [sys.executable] if PLAIN else [sys.executable, "-m", "latchwork"]
 PATIENCE = 20.0 if PLAIN else 60.0
 
 
@@ -36,9 +35,10 @@ def start(environment, tmp_path):
     """Start a program in a directory of its own; whatever happens, its whole session ends."""
     started = []
 
-    def start(*arguments: str, **more) -> subprocess.Popen:
+    def start(*arguments: str, plain: bool = PLAIN, **more) -> subprocess.Popen:
+        command = [sys.executable] if plain else [sys.executable, "-m", "latchwork"]
         child = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*command, *arguments],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
