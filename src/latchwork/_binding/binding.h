@@ -94,9 +94,8 @@ static inline bool handle_is_gone(const Handle *handle) {
 /* bound.c: gives a class a method of its own; a quick one, if it is what `with` calls. */
 int give_method(PyTypeObject *type, PyMethodDef *method);
 
-/* What `await` finds done: None, or True. A new reference. */
-PyObject *ready_none(void);
-PyObject *ready_true(void);
+/* What `await` finds done. A new reference. */
+PyObject *ready(void);
 /* waiting.c: a Wait for that handle, whose task is to be filled in. */
 struct lw_task;
 PyObject *new_wait(PyObject *handle);

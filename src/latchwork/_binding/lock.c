@@ -105,7 +105,7 @@ static PyObject *lock_aenter(PyObject *self, PyObject *unused) {
     PyObject *taken = acquired_fast(self);
     if (!taken) return NULL;
     Py_DECREF(taken);
-    return ready_true();
+    return ready();
 }
 
 static PyObject *lock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -113,7 +113,7 @@ static PyObject *lock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t co
     PyObject *released = lock_release(self, NULL);
     if (!released) return NULL;
     Py_DECREF(released);
-    return ready_none();
+    return ready();
 }
 
 PyObject *lock_locked(PyObject *self, PyObject *unused) {
@@ -172,7 +172,7 @@ static PyMethodDef methods[] = {
     {"__enter__", lock_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))lock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
-    {"__aenter__", lock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aenter__", lock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire.")},
     {"__aexit__", (PyCFunction)(void (*)(void))lock_aexit, METH_FASTCALL,
      PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
     {"_take_now", lock_take_now, METH_NOARGS,

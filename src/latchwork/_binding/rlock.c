@@ -116,7 +116,7 @@ static PyObject *rlock_aenter(PyObject *self, PyObject *unused) {
     if (!got) return NULL;
     bool now = got == Py_True;
     Py_DECREF(got);
-    return now ? ready_true() : enter_later(self);
+    return now ? ready() : enter_later(self);
 }
 
 static PyObject *rlock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -124,7 +124,7 @@ static PyObject *rlock_aexit(PyObject *self, PyObject *const *args, Py_ssize_t c
     PyObject *released = rlock_release(self, NULL);
     if (!released) return NULL;
     Py_DECREF(released);
-    return ready_none();
+    return ready();
 }
 
 static PyObject *rlock_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -178,7 +178,7 @@ static PyMethodDef methods[] = {
     {"__enter__", rlock_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))rlock_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
-    {"__aenter__", rlock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aenter__", rlock_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire.")},
     {"__aexit__", (PyCFunction)(void (*)(void))rlock_aexit, METH_FASTCALL,
      PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
     {"_take_now", rlock_take_now, METH_O,

@@ -192,7 +192,7 @@ static PyObject *hold_aenter(PyObject *self, PyObject *unused) {
     if (!got) return NULL;
     bool now = got == Py_True;
     Py_DECREF(got);
-    if (now) return ready_true();
+    if (now) return ready();
     return PyObject_CallMethod(hold->rwlock, "_hold_async", "OO", hold->write ? Py_True : Py_False, hold->timeout);
 }
 
@@ -201,7 +201,7 @@ static PyObject *hold_aexit(PyObject *self, PyObject *const *args, Py_ssize_t co
     PyObject *released = release(((Hold *)self)->rwlock, ((Hold *)self)->write);
     if (!released) return NULL;
     Py_DECREF(released);
-    return ready_none();
+    return ready();
 }
 
 static PyObject *hold_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -222,7 +222,7 @@ static PyMethodDef hold_methods[] = {
     {"__exit__", (PyCFunction)(void (*)(void))hold_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
     {"__aenter__", hold_aenter, METH_NOARGS,
-     PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True. TimeoutError if it took too long.")},
+     PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire. TimeoutError if it took too long.")},
     {"__aexit__", (PyCFunction)(void (*)(void))hold_aexit, METH_FASTCALL,
      PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
     {NULL, NULL, 0, NULL},

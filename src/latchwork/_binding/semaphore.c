@@ -156,7 +156,7 @@ static PyObject *semaphore_take_now(PyObject *self, PyObject *unused) {
 
 static PyObject *semaphore_aenter(PyObject *self, PyObject *unused) {
     (void)unused;
-    return take_now((Semaphore *)self) ? ready_true() : enter_later(self);
+    return take_now((Semaphore *)self) ? ready() : enter_later(self);
 }
 
 static PyObject *semaphore_aexit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -164,7 +164,7 @@ static PyObject *semaphore_aexit(PyObject *self, PyObject *const *args, Py_ssize
     PyObject *released = release(self, 1);
     if (!released) return NULL;
     Py_DECREF(released);
-    return ready_none();
+    return ready();
 }
 
 static uint32_t value_of(const Handle *handle) {
@@ -230,7 +230,7 @@ static PyMethodDef methods[] = {
     {"__enter__", semaphore_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True.")},
     {"__exit__", (PyCFunction)(void (*)(void))semaphore_exit, METH_FASTCALL,
      PyDoc_STR("__exit__($self, /, *exc_info)\n--\n\nRelease.")},
-    {"__aenter__", semaphore_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire; True.")},
+    {"__aenter__", semaphore_aenter, METH_NOARGS, PyDoc_STR("__aenter__($self, /)\n--\n\nAcquire.")},
     {"__aexit__", (PyCFunction)(void (*)(void))semaphore_aexit, METH_FASTCALL,
      PyDoc_STR("__aexit__($self, /, *exc_info)\n--\n\nRelease.")},
     {"_take_now", semaphore_take_now, METH_NOARGS,

@@ -27,7 +27,9 @@ struct word {
 struct lw_sleeper {
     lw_word control; /* raised to call it */
     unsigned used;
-    bool running, joining, dirty;
+    bool running, joining;
+    bool dirty;  /* has got something new … */
+    bool called; /* … and was told, and has not looked yet */
     pthread_t thread;
     struct lw_sleeper *next;
     struct word words[WORDS];
@@ -66,10 +68,12 @@ void lw_watcher_unlock(void) {
     for (struct lw_sleeper *sleeper = sleepers; sleeper; sleeper = sleeper->next) {
         if (!sleeper->dirty || sleeper->joining) continue;
         sleeper->dirty = false;
-        if (sleeper->running)
+        if (sleeper->running && !sleeper->called) {
+            sleeper->called = true;
             call(sleeper);
-        else if (sleeper->used)
+        } else if (!sleeper->running && sleeper->used) {
             start(sleeper);
+        }
     }
     pthread_mutex_unlock(&mutex);
 }
@@ -345,7 +349,7 @@ static void *sleep_here(void *argument) {
     pthread_setname_np(pthread_self(), "latchwork-wait");
     pthread_mutex_lock(&mutex);
     while (!sleeper->joining) {
-        sleeper->dirty = false;
+        sleeper->dirty = sleeper->called = false;
         prepare(sleeper, &sleep);
         lw_watcher_unlock();
         unsigned which;
@@ -384,7 +388,7 @@ void lw_watcher_stop(bool all) {
         pthread_mutex_unlock(&mutex);
         pthread_join(sleeper->thread, NULL);
         pthread_mutex_lock(&mutex);
-        sleeper->joining = sleeper->running = false;
+        sleeper->joining = sleeper->running = sleeper->called = false;
         if (sleeper->used > 0) continue;
         unlink_sleeper(sleeper);
         free(sleeper);

@@ -6,10 +6,11 @@ imported.
 """
 
 import atexit
+import functools
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from latchwork import _core
@@ -41,6 +42,11 @@ def _parking() -> Parking:
         from latchwork.awaiting import in_trio
 
         return in_trio
+    return _in_asyncio()
+
+
+@functools.cache
+def _in_asyncio() -> Parking:
     from latchwork.awaiting import in_asyncio
 
     return in_asyncio
@@ -58,11 +64,13 @@ def check() -> None:
     _parking().check()
 
 
-async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int] = ()) -> Any:
+def park(
+    wait: "_core.Wait", timeout: float | None, files: Sequence[int] = ()
+) -> Coroutine[Any, Any, Any]:
     """Wait for so many seconds at most, or until a file can be read; what it came to."""
-    return await _parking().park(wait, timeout, files)
+    return _parking().park(wait, timeout, files)
 
 
-async def insist(wait: "_core.Wait") -> BaseException | None:
+def insist(wait: "_core.Wait") -> Coroutine[Any, Any, BaseException | None]:
     """Wait for what must be had, whatever happens; the cancellation that came meanwhile, or None."""
-    return await _parking().insist(wait)
+    return _parking().insist(wait)

@@ -69,8 +69,7 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _station() -> _Station:
-    loop = asyncio.get_running_loop()
+def _station(loop: _Loop) -> _Station:
     station = _station_of(loop)
     if station is None or station.port.fileno() < 0:
         station = _Station(loop)
@@ -93,7 +92,7 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     patient = timeout is None or timeout > 0
-    if wait.begin(_station().port if patient else None, future):
+    if wait.begin(_station(loop).port if patient else None, future):
         return wait.take()
     timer = None if timeout is None else loop.call_later(timeout, _expire, wait, future)
     try:
@@ -120,9 +119,10 @@ async def _either(wait: "_core.Wait", future: "asyncio.Future[None]", files: Seq
 
 async def insist(wait: "_core.Wait") -> BaseException | None:
     """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
-    future = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
     cancelled: BaseException | None = None
-    done = wait.begin(_station().port, future)
+    done = wait.begin(_station(loop).port, future)
     try:
         while not done:
             try:

@@ -108,8 +108,8 @@ class Condition(Primitive, _core.Condition):
         """Acquire its lock in a coroutine: see there."""
         return bool(await self._own_lock().acquire_async(timeout))
 
-    async def __aenter__(self) -> bool:
-        return bool(await self._own_lock().acquire_async())
+    async def __aenter__(self) -> None:
+        await self._own_lock().acquire_async()
 
     async def __aexit__(
         self,

@@ -36,6 +36,8 @@ class Event(Primitive, _core.Event):
         event loop, if it must wait.
         """
         timeout = awaiting.seconds(timeout)
+        if self.is_set():
+            return True
         wait = _core.Wait(self)  # from here on it does not miss a set() that a clear() follows
         if self.is_set():
             return True

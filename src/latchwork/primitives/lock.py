@@ -49,8 +49,8 @@ class Lock(Primitive, _core.Lock):
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))
 
-    async def _enter_async(self) -> bool:
-        return bool(await awaiting.park(_core.Wait(self), None))
+    async def _enter_async(self) -> None:
+        await awaiting.park(_core.Wait(self), None)
 
     @property
     def _semlock(self) -> SemLock:

@@ -44,9 +44,8 @@ class RLock(Primitive, _core.RLock):
             return True
         return bool(await awaiting.park(_core.Wait(self, who=who), timeout))
 
-    async def _enter_async(self) -> bool:
-        wait = _core.Wait(self, who=_core.number_of_task())
-        return bool(await awaiting.park(wait, None))
+    async def _enter_async(self) -> None:
+        await awaiting.park(_core.Wait(self, who=_core.number_of_task()), None)
 
     @property
     def _semlock(self) -> SemLock:

@@ -51,10 +51,9 @@ class RWLock(Primitive, _core.RWLock):
             return True
         return bool(await awaiting.park(_core.Wait(self, write=write), timeout))
 
-    async def _hold_async(self, write: bool, timeout: float | None) -> bool:
-        if await self._acquire_async(write, timeout):
-            return True
-        raise TimeoutError(f"could not be {'written' if write else 'read'} in time")
+    async def _hold_async(self, write: bool, timeout: float | None) -> None:
+        if not await self._acquire_async(write, timeout):
+            raise TimeoutError(f"could not be {'written' if write else 'read'} in time")
 
     def __repr__(self) -> str:
         what = f"RWLock {self.name!r}" if self.name is not None else "RWLock"

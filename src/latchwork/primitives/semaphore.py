@@ -80,8 +80,8 @@ class Semaphore(Primitive, _core.Semaphore):
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))
 
-    async def _enter_async(self) -> bool:
-        return bool(await awaiting.park(_core.Wait(self), None))
+    async def _enter_async(self) -> None:
+        await awaiting.park(_core.Wait(self), None)
 
     @property
     def _semlock(self) -> SemLock:
