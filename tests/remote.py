@@ -219,8 +219,16 @@ class Remote:
             os.kill(self.pid, signal.SIGKILL)
         self.reap()
 
+    def lives(self):
+        """Whether it serves: neither ended nor killed by anybody."""
+        if not self.alive:
+            return False
+        if isinstance(self.process, subprocess.Popen):
+            return self.process.poll() is None
+        return self.process.is_alive()
+
     def end(self):
-        if self.alive and not self.open:
+        if self.lives() and not self.open:
             self.tell("end")
             self.alive = False
             self.reap()
@@ -307,7 +315,7 @@ class There:
 
     def on(self, thread):
         """On another thread of that process: the same each time that it is named."""
-        return There(self.remote, self.number, self.sleeps, thread)
+        return type(self)(self.remote, self.number, self.sleeps, thread)
 
     def begin(self, what, *args, **kwargs):
         """Start a call on a thread of its own; return without its result."""
@@ -333,7 +341,7 @@ class Here:
         self.fresh = itertools.count()
 
     def on(self, thread):
-        return Here(self.primitive, self.sleeps, thread, self.workers)
+        return type(self)(self.primitive, self.sleeps, thread, self.workers)
 
     def begin(self, what, *args, **kwargs):
         thread = self.thread or f"fresh-{next(self.fresh)}"

@@ -3,11 +3,15 @@
 import itertools
 import os
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
+from awaiting import end_loop
 from engines import ENGINES, Shape
-from remote import Here, Remote, There, serve, serve_from_module
+from faces import FACES, LEFT_OUT, WAYS, sides
+from remote import Remote, serve, serve_from_module
 
+HERE = Path(__file__).parent
 COUNTER = itertools.count()
 TAKEN = defaultdict(itertools.count)  # of what a module has made: which copy is next
 
@@ -15,6 +19,23 @@ TAKEN = defaultdict(itertools.count)  # of what a module has made: which copy is
 def pytest_configure(config):
     config.addinivalue_line("markers", "made(kind, *args, **kwargs): what a law is about")
     config.addinivalue_line("markers", "kills: a law that needs a process of its own to kill")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Take out the laws that the async faces are not subject to."""
+    kept, left_out = [], []
+    for item in items:
+        (left_out if item.originalname in LEFT_OUT and faces_of(item) != "sync" else kept).append(
+            item
+        )
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+def faces_of(item):
+    if item.path.parent != HERE or "way" not in item.fixturenames:
+        return "sync"
+    return item.callspec.params["way"][2]
 
 
 def shape_of(item):
@@ -39,10 +60,10 @@ class Way:
     What must be there before that process starts is made for all of them at once.
     """
 
-    def __init__(self, engine, name, items):
-        self.engine, self.name = engine, name
+    def __init__(self, engine, name, faces, items):
+        self.engine, self.name, self.faces = engine, name, faces
         self.wanted = {item.nodeid: shape_of(item) for item in items}
-        self.remote, self.ready = None, {}
+        self.remote, self.ready, self.primitive = None, {}, None
 
     def make(self, shape, **kwargs):
         return self.engine.make(shape.kind, *shape.args, **dict(shape.kwargs), **kwargs)
@@ -69,7 +90,9 @@ class Way:
         if kills:
             remote, ready = self.start({node: self.wanted[node]})
         else:
-            if self.remote is None or not self.remote.alive:
+            if (
+                self.remote is None or not self.remote.lives()
+            ):  # the reaper kills what a test restarts
                 self.remote, self.ready = self.start(self.wanted)
             remote, ready = self.remote, self.ready
         if node in ready:
@@ -84,10 +107,16 @@ class Way:
             else:
                 args = (shape.kind, *shape.args)
                 remote.make(number, self.engine.make, *args, **dict(shape.kwargs), name=name)
-        here = Here(primitive, self.engine.sleeps)
-        return Pair(self.engine, here, There(remote, number, self.engine.sleeps))
+        self.primitive = primitive
+        return Pair(self.engine, *sides(self.faces, self.engine, primitive, remote, number))
 
     def give_back(self, pair):
+        try:
+            end_loop()
+        finally:
+            self.take_leave(pair)
+
+    def take_leave(self, pair):
         pair.here.end()
         remote = pair.there.remote
         if remote.alive:
@@ -97,7 +126,8 @@ class Way:
             else:
                 remote.drop(pair.there.number)
         if self.name == "named":
-            pair.here.primitive.unlink()
+            self.primitive.unlink()
+        self.primitive = None
 
     def end(self):
         if self.remote is not None:
@@ -106,11 +136,16 @@ class Way:
 
 @pytest.fixture(
     scope="module",
-    params=[(engine, way) for engine in ENGINES for way in engine.ways],
-    ids=lambda param: f"{param[0].name}-{param[1]}",
+    params=[
+        (engine, way, faces)
+        for engine in ENGINES
+        for faces in FACES
+        for way in WAYS.get(faces, engine.ways)
+    ],
+    ids=lambda param: "-".join((param[0].name, *param[1:])).removesuffix("-sync"),
 )
 def way(request):
-    engine, name = request.param
+    engine, name, faces = request.param
     items = [
         item
         for item in request.session.items
@@ -118,7 +153,7 @@ def way(request):
         and getattr(item, "callspec", None) is not None
         and item.callspec.params.get("way") == request.param
     ]
-    way = Way(engine, name, items)
+    way = Way(engine, name, faces, items)
     way.remote, way.ready = way.start(way.wanted)  # before the reaper counts who is there
     yield way
     way.end()

@@ -3,6 +3,7 @@
 Another engine is one more class with these members, and one more entry of ``ENGINES``.
 """
 
+import contextlib
 import functools
 import os
 from typing import NamedTuple
@@ -51,6 +52,20 @@ class Shm:
         if state != "S" or number == FUTEX_WAITV:
             return state == "S"
         return number in FUTEX_WAIT and _in_an_arena(pid, int(words[0], 16))
+
+    def watchers(self, pid):
+        """The states of the threads of that process that wait on behalf of its tasks."""
+        states = []
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/stat") as stat:
+                name, rest = stat.read().split("(", 1)[1].rsplit(")", 1)
+                if name == "latchwork-wait":
+                    states.append(rest.split()[0])
+        return states
+
+    def awaits(self, pid):
+        """Whether these have been told all, and sleep: to be asked while a task of it waits."""
+        return set(self.watchers(pid)) == {"S"}
 
 
 @functools.lru_cache(1024)

@@ -114,7 +114,7 @@ def test_writers_have_it_in_order(pair):
 def test_a_writer_that_gives_up_lets_in_the_readers_behind_it(pair):
     for one, other in pair.both():
         one("acquire_read")
-        hasty = other.begin("acquire_write", True, 0.2).asleep()
+        hasty = other.begin("acquire_write", True, 0.5).asleep()
         reader = other.begin("acquire_read").asleep()
         assert hasty.result() is False
         assert reader.result() is True

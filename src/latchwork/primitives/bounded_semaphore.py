@@ -14,9 +14,9 @@ class BoundedSemaphore(Semaphore):
 
     A permit belongs to the process that acquired it, and comes back when that dies, however it dies: at
     once, if somebody waits, who is then told by a warning on the logger ``latchwork``. Permits are had in
-    order, first come, first served. Any process may release, as in multiprocessing: its own permits
-    first, then one that came back from the dead, then another's. ValueError if that would make more than
-    ``value``.
+    order, first come, first served (the tasks of a process are one waiter to the others). Any process may
+    release, as in multiprocessing: its own permits first, then one that came back from the dead, then
+    another's. ValueError if that would make more than ``value``.
 
     So a permit that is taken by one process to be released by another comes back early if the first one
     ends before: for that, or to be faster than fair, use ``owned=False``, which is exactly

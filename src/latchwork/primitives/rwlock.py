@@ -19,7 +19,8 @@ class RWLock(Primitive, _core.RWLock):
     writing, ``abandoned`` is true until the next write is released, and a warning is logged on the logger
     ``latchwork``.
 
-    In a coroutine: ``async with rw.read():``, ``acquire_read_async()`` and so on.
+    In a coroutine: ``async with rw.read():``, ``acquire_read_async()`` and so on. The tasks of a process
+    are one waiter to the others: it goes to the end again after each write.
 
     Not promised: that it may be taken twice by one process: a second ``write()`` in a ``write()`` or
     ``read()``, or a ``read()`` in a ``write()``, waits for ever, and a ``read()`` in a ``read()`` does

@@ -27,7 +27,8 @@ class Semaphore(Primitive, _core.Semaphore):
     an owner may release (ValueError else). An owned one is had in order, first come, first served; one
     that is not is had by whoever is first when a permit is given.
 
-    In a coroutine: ``async with semaphore:`` and ``acquire_async()``.
+    In a coroutine: ``async with semaphore:`` and ``acquire_async()``. The tasks of a process are one
+    waiter to the others: it goes to the end again after each permit.
 
     A named one whose value differs from that of a new one keeps it when all who had it have ended, until
     it is ``unlink()``\\ ed or the machine restarts. (Owned permits have then come back.)
