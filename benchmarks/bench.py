@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from topics import alone, contention, costs, deaths, wakeups
+from topics import alone, awaiting, contention, coroutines, costs, crowds, deaths, wakeups
 from topics.measuring import FULL, QUICK, Effort, Row
 
 import latchwork
@@ -38,6 +38,11 @@ PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     costs.blocked,
     deaths.deaths,
     costs.memory,
+    coroutines.alone,
+    awaiting.hand_over,
+    awaiting.owner_killed,
+    crowds.idle,
+    crowds.scale,
 )
 
 

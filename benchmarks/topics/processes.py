@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,10 @@ def wait_till_asleep(processes: list[BaseProcess], ready: Any) -> None:
 def cpu_pair() -> tuple[int, int]:
     cpus = sorted(os.sched_getaffinity(0))
     return cpus[0], cpus[-1]
+
+
+def hear(connection: Connection) -> Any:
+    """What the other process says next."""
+    if not connection.poll(PATIENCE):
+        raise TimeoutError(f"nothing was said for {PATIENCE:.0f} s")
+    return connection.recv()
