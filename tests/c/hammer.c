@@ -566,6 +566,8 @@ int main(int count, char **arguments) {
         family_phase(false);
         if (mortals) family_phase(true);
         several_phase(mortals);
+        tasks_phase(false);
+        if (mortals) tasks_phase(true);
     }
     quiet = false;
     lw_recheck_first_ns = recheck_ns;
@@ -575,6 +577,7 @@ int main(int count, char **arguments) {
     lock_phase(false, false);
     family_phase(false);
     several_phase(false);
+    tasks_phase(false);
     comers_phase();
     printf("ok: lock taken %lu, timed out %lu, abandoned %lu after %lu deaths; event seen %lu, timed out %lu;\n"
            "    slots made %lu, held %lu, names opened %lu; interrupted %lu\n",

@@ -31,39 +31,20 @@
 #include "lw_several.h"
 #include "lw_slot.h"
 
-#define CHILDREN 8
-#define SURVIVORS 3 /* are never killed: so they see whether a death ever makes anybody wait for long */
-#define PERMITS 2
-#define STUCK_S 15
-#define CAPACITY 4
+#include "killer.h" /* last: its names are those of parameters elsewhere */
 
-#define CHECK(law)                          \
-    do {                                    \
-        if (!(law)) breach(#law, __LINE__); \
-    } while (0)
-
-struct page {
-    _Atomic uint32_t owner, writer, desks[PERMITS], alone; /* member ids */
-    _Atomic uint32_t reading[CHILDREN];
-    _Atomic uint32_t stored;
-    _Atomic bool stop;
-    _Atomic uint64_t done[16];
-    _Atomic int64_t slowest_ns;
-    _Atomic int slowest_op;
-};
-
-static struct lw_arena arena;
-static struct page *page;
-static struct lw_slot *lock, *permits, *strict, *rwlock, *condition, *barrier, *semaphore, *event;
+struct lw_arena arena;
+struct page *page;
+struct lw_slot *lock, *permits, *strict, *rwlock, *condition, *barrier, *semaphore, *event;
+int self_number;
 static uint64_t state;
-static int self_number;
 
-static _Noreturn void breach(const char *law, int line) {
-    fprintf(stderr, "killer.c:%d: broken: %s\n", line, law);
+_Noreturn void breach(const char *law, const char *file, int line) {
+    fprintf(stderr, "%s:%d: broken: %s\n", file, line, law);
     _exit(1);
 }
 
-static uint32_t draw(uint32_t below) {
+uint32_t draw(uint32_t below) {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
@@ -72,17 +53,17 @@ static uint32_t draw(uint32_t below) {
 
 static int64_t patience(void) { return draw(3) ? lw_now_ns() + 1000 * (int64_t)draw(5000) : LW_FOREVER; }
 
-static void work(void) {
+void work(void) {
     if (draw(4) == 0) sched_yield();
     if (draw(16) == 0) nanosleep(&(struct timespec){.tv_nsec = 1000 * (long)draw(500)}, NULL);
 }
 
-static void come_in(_Atomic uint32_t *place) {
+void come_in(_Atomic uint32_t *place) {
     uint32_t before = atomic_exchange(place, arena.self_id);
     CHECK(before == 0 || !lw_member_alive(&arena, before));
 }
 
-static void go_out(_Atomic uint32_t *place) { CHECK(atomic_exchange(place, 0) == arena.self_id); }
+void go_out(_Atomic uint32_t *place) { CHECK(atomic_exchange(place, 0) == arena.self_id); }
 
 static bool get_lock(int64_t deadline_ns) {
     struct lw_lock_wait wait = {.deadline_ns = deadline_ns};
@@ -94,7 +75,7 @@ static bool get_lock(int64_t deadline_ns) {
     return true;
 }
 
-static void free_lock(void) {
+void free_lock(void) {
     go_out(&page->owner);
     CHECK(lw_lock_release_slow(lock, false));
 }
@@ -118,18 +99,22 @@ static bool get_permit(struct lw_slot *slot) {
     return queued == LW_QUEUE_GRANTED;
 }
 
-static void use_permits(void) {
-    if (!get_permit(permits)) return;
+_Atomic uint32_t *take_a_desk(void) {
     uint32_t at = 0;
     for (unsigned looks = 0;; looks++, at = looks % PERMITS) {
         uint32_t before = atomic_load(&page->desks[at]);
         if ((before == 0 || !lw_member_alive(&arena, before)) &&
             atomic_compare_exchange_strong(&page->desks[at], &before, arena.self_id))
-            break;
+            return &page->desks[at];
         CHECK(looks < 1000000); /* more of the living than permits */
     }
+}
+
+static void use_permits(void) {
+    if (!get_permit(permits)) return;
+    _Atomic uint32_t *desk = take_a_desk();
     work();
-    go_out(&page->desks[at]);
+    go_out(desk);
     CHECK(permits_back(&arena, permits, 1));
 }
 
@@ -272,7 +257,7 @@ static void make_one(void) {
 }
 
 static void (*const uses[])(void) = {use_lock,    use_permits,   use_strict,  use_rwlock, use_condition,
-                                     use_barrier, use_semaphore, use_several, make_one};
+                                     use_barrier, use_semaphore, use_several, make_one,   use_tasks};
 #define USES (sizeof uses / sizeof *uses)
 
 static _Noreturn void child(void) {

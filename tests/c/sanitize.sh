@@ -27,7 +27,7 @@ if setarch "$(uname -m)" -R true 2>/dev/null; then fixed="setarch $(uname -m) -R
 build() {
     binary=$work/$1
     case $2 in
-    hammer) sources=$(echo tests/c/hammer*.c) ;;
+    hammer | killer) sources=$(echo tests/c/$2*.c) ;;
     *) sources=tests/c/$2.c ;;
     esac
     shift 2

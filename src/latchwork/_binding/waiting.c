@@ -329,7 +329,9 @@ static PyObject *stop_watching(PyObject *module, PyObject *unused) {
 
 static PyObject *resume_watching(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
+    PyThreadState *state = PyEval_SaveThread();
     lw_tasks_resume();
+    PyEval_RestoreThread(state);
     Py_RETURN_NONE;
 }
 

@@ -5,12 +5,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lw_member.h"
 
 #define WORDS (LW_FUTEX_ENTRIES - 1)
 #define STACK_BYTES (256 * 1024)
 #define LOOK_NS LW_SEVERAL_LOOK_NS
+#define RESUME_TRIES 100
 #define LONG_NS 20000000 /* sleeps of this length may be cut short, to end together */
 
 struct word {
@@ -72,7 +74,7 @@ void lw_watcher_unlock(void) {
             sleeper->called = true;
             call(sleeper);
         } else if (!sleeper->running && sleeper->used) {
-            start(sleeper);
+            sleeper->dirty = !start(sleeper);
         }
     }
     pthread_mutex_unlock(&mutex);
@@ -367,10 +369,25 @@ static void *sleep_here(void *argument) {
     return NULL;
 }
 
+static bool lacks_threads(void) {
+    bool lacks = false;
+    pthread_mutex_lock(&mutex);
+    for (struct lw_sleeper *sleeper = sleepers; sleeper; sleeper = sleeper->next)
+        lacks |= sleeper->used && !sleeper->running && !sleeper->joining;
+    pthread_mutex_unlock(&mutex);
+    return lacks;
+}
+
 void lw_watcher_resume(void) {
     pthread_mutex_lock(&mutex);
     if (resting) call_all();
     lw_watcher_unlock();
+    /* Somebody else may have taken the threads that this user may have: who waits relies on them. */
+    for (int tries = 0; tries < RESUME_TRIES && lacks_threads(); tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+        lw_watcher_lock();
+        lw_watcher_unlock();
+    }
 }
 
 static bool is_to_end(const struct lw_sleeper *sleeper, bool all) {
