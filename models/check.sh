@@ -30,12 +30,17 @@ for flags in "" "-DDEATHS=1"; do check condition "$flags"; done
 for flags in "-DROUNDS=2 -DTIMEOUTS" "-DDEATHS=1 -DROUNDS=2" "-DDEATHS=2 -DRECHECK -DSPURIOUS"; do more condition "$flags"; done
 for flags in "-DACTION -DMEDDLE" "-DTIMEOUTS" "-DDEATHS=1 -DACTION"; do check barrier "-DROUNDS=1 $flags"; done
 for flags in "" "-DDEATHS=1" "-DDEATHS=1 -DPARTIES=3 -DACTION"; do more barrier "-DROUNDS=1 $flags"; done
+for flags in "-DTIMEOUTS -DCANCELS" "-DDEATH_HELD" "-DPS=1 -DT_ROUNDS=2 -DDEATH_HELD -DCANCELS"; do check watcher "$flags"; done
+check watcher "-DPS=1 -DP_ROUNDS=2 -DT_ROUNDS=2 -DTIMEOUTS -DCANCELS -DSPURIOUS"
+check watcher "-DPS=1 -DDEATH -DCANCELS"
+for flags in "-DT_ROUNDS=2" "-DP_ROUNDS=2" "-DDEATH" "-DDEATH_HELD -DCANCELS"; do more watcher "$flags"; done
+for flags in "-DP_ROUNDS=2 -DT_ROUNDS=3 -DCANCELS" "-DT_ROUNDS=2 -DDEATH -DCANCELS"; do more watcher "-DPS=1 $flags"; done
 
 cat >"$work/one" <<'END'
 IFS='|' read -r model flags <"$1"
 mkdir "$1.run" && cd "$1.run"
 fast=-O1
-case $model in rwlock | permits) fast=-O0 ;; esac # to compile would take longer than it saves
+case $model in rwlock | permits | watcher) fast=-O0 ;; esac # to compile would take longer than it saves
 spin -a $flags "$2/$model.pml" >out 2>&1 && cc $fast -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -o pan pan.c >>out 2>&1 &&
     ./pan -m2000000 -w23 >out 2>&1
 states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out)

@@ -7,6 +7,7 @@ from types import FrameType, TracebackType
 from typing import Any, ClassVar, TypeVar
 
 from latchwork import _core, awaiting
+from latchwork.awaiting.chains import chain
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import Count
 from latchwork.primitives.lock import Lock
@@ -14,9 +15,6 @@ from latchwork.primitives.rlock import RLock
 
 Self = TypeVar("Self", bound="Condition")
 T = TypeVar("T")
-_WITHOUT_LOCK = (
-    "_latchwork_without_lock"  # said of the GeneratorExit of a wait that could not come back
-)
 
 
 class Condition(Primitive, _core.Condition):
@@ -40,8 +38,9 @@ class Condition(Primitive, _core.Condition):
     be made or found.
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_lost")
     kind: ClassVar[str] = "Condition"
+    _lost: set[int]  # coroutines that were closed in a wait, and so did not come back with the lock
 
     def __new__(
         cls: type[Self],
@@ -117,7 +116,7 @@ class Condition(Primitive, _core.Condition):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        if not getattr(exc_value, _WITHOUT_LOCK, False):
+        if not (isinstance(exc_value, GeneratorExit) and self._came_not_back(sys._getframe(1))):
             self.release()
 
     def _own_lock(self) -> Lock | RLock:
@@ -144,27 +143,31 @@ class Condition(Primitive, _core.Condition):
         who = _core.number_of_task() if isinstance(lock, RLock) else 0
         wait, depth = self._begin_wait(who)
         again = _core.Wait(lock, who=who, depth=depth or 1)
+        waiting = chain(sys._getframe())
         try:
-            chosen = bool(await awaiting.park(wait, timeout))
-        except GeneratorExit as error:
-            setattr(error, _WITHOUT_LOCK, True)
+            try:
+                chosen = bool(await awaiting.park(wait, timeout))
+            except GeneratorExit:
+                raise
+            except BaseException:
+                await awaiting.insist(again)
+                raise
+            cancelled = await awaiting.insist(again)
+        except GeneratorExit:
+            # The garbage collector closes each coroutine by itself, the outer ones after this one.
+            self._lost = getattr(self, "_lost", set()) | waiting
             raise
-        except BaseException:
-            await self._come_back(again)
-            raise
-        cancelled = await self._come_back(again)
         if cancelled is not None:
             wait.leave()
             raise cancelled
         wait.settle()
         return chosen
 
-    async def _come_back(self, again: "_core.Wait") -> BaseException | None:
-        try:
-            return await awaiting.insist(again)
-        except GeneratorExit as error:
-            setattr(error, _WITHOUT_LOCK, True)
-            raise
+    def _came_not_back(self, frame: FrameType) -> bool:
+        lost: set[int] = getattr(self, "_lost", set()) & chain(frame)
+        if lost:
+            self._lost -= lost
+        return bool(lost)
 
     async def wait_for_async(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
         """Wait in a coroutine until ``predicate()`` is true, and return what it returned last.

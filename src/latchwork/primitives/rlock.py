@@ -19,8 +19,9 @@ class RLock(Primitive, _core.RLock):
 
     In a coroutine: ``async with rlock:`` and ``acquire_async()``; the owner is the task then.
 
-    Not promised: anything when a *thread* ends that still has it: as in multiprocessing, it stays taken
-    until its process ends. A forked child does not have what its parent has.
+    Not promised: anything when a *thread* or task ends that still has it (also a task whose coroutine is
+    closed from outside, as when its loop was closed): as in multiprocessing, it stays taken until its
+    process ends. A forked child does not have what its parent has.
 
     Raises what ``Lock`` does if it can't be made or found.
     """

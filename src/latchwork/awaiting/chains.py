@@ -1,0 +1,15 @@
+"""Coroutines that await each other, by their frames."""
+
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from types import FrameType
+
+_AWAITS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE
+
+
+def chain(frame: FrameType | None) -> set[int]:
+    """The ids of this frame and of those that await it, up to the event loop."""
+    frames = set()
+    while frame is not None and frame.f_code.co_flags & _AWAITS:
+        frames.add(id(frame))
+        frame = frame.f_back
+    return frames
