@@ -37,7 +37,10 @@ static void expect_forks(void) { pthread_atfork(NULL, NULL, forget); }
 bool lw_tasks_wait_at(const struct lw_slot *slot) { return lw_load_relaxed(&waiting[bucket_of(slot)]) != 0; }
 
 void lw_tasks_stop(void) { lw_watcher_stop(true); }
-void lw_tasks_resume(void) { lw_watcher_resume(); }
+void lw_tasks_resume(void) {
+    if (lw_watcher_rests()) lw_watcher_resume();
+}
+
 unsigned lw_tasks_threads(void) { return lw_watcher_threads(); }
 
 /* Lanes */
@@ -125,6 +128,17 @@ bool lw_port_open(struct lw_port *port) {
     return true;
 }
 
+static void ring(const struct lw_port *port) {
+    uint64_t one = 1;
+    if (write(port->fd, &one, sizeof one) < 0) return; /* full: it has rung already */
+}
+
+void lw_tasks_ring(void) {
+    lw_watcher_lock();
+    for (const struct lw_port *port = ports; port; port = port->next) ring(port);
+    lw_watcher_unlock();
+}
+
 static void list_done(struct lw_task *task) {
     struct lw_port *port = task->port;
     task->next = NULL;
@@ -134,8 +148,7 @@ static void list_done(struct lw_task *task) {
     else
         port->first = task;
     port->last = task;
-    uint64_t one = 1;
-    if (port->first == task && write(port->fd, &one, sizeof one) < 0) return; /* full: it has rung already */
+    if (port->first == task) ring(port);
 }
 
 static void unlist(struct lw_task *task) {

@@ -91,6 +91,8 @@ bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot);
 void lw_tasks_stop(void);
 /* … or until this. */
 void lw_tasks_resume(void);
+/* Has each event loop come to its port. */
+void lw_tasks_ring(void);
 /* How many threads it has. */
 unsigned lw_tasks_threads(void);
 

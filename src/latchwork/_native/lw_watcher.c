@@ -41,7 +41,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct lw_sleeper *sleepers;
 static struct lw_lane *lanes;
 static uint64_t serials;
-static bool resting; /* all were ended, whether they had words or not */
+static lw_word resting; /* 1: all were ended, whether they had words or not */
 
 static void *sleep_here(void *argument);
 
@@ -94,7 +94,7 @@ void lw_watcher_forget(void) {
     mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     sleepers = NULL;
     lanes = NULL;
-    resting = false;
+    lw_store_relaxed(&resting, 0);
 }
 
 /* Places in the lists */
@@ -139,7 +139,7 @@ static bool remember(struct lw_lane *lane, struct lw_sleeper *sleeper, unsigned 
 }
 
 static void call_all(void) {
-    resting = false;
+    lw_store_relaxed(&resting, 0);
     for (struct lw_sleeper *sleeper = sleepers; sleeper; sleeper = sleeper->next) sleeper->dirty = true;
 }
 
@@ -153,7 +153,7 @@ static bool add(struct lw_lane *lane, struct word word) {
     sleeper->words[index] = word;
     sleeper->used++;
     sleeper->dirty = true;
-    if (resting) call_all();
+    if (lw_load_relaxed(&resting)) call_all();
     return true;
 }
 
@@ -378,9 +378,11 @@ static bool lacks_threads(void) {
     return lacks;
 }
 
+bool lw_watcher_rests(void) { return lw_load_relaxed(&resting) != 0; }
+
 void lw_watcher_resume(void) {
     pthread_mutex_lock(&mutex);
-    if (resting) call_all();
+    if (lw_load_relaxed(&resting)) call_all();
     lw_watcher_unlock();
     /* Somebody else may have taken the threads that this user may have: who waits relies on them. */
     for (int tries = 0; tries < RESUME_TRIES && lacks_threads(); tries++) {
@@ -410,6 +412,6 @@ void lw_watcher_stop(bool all) {
         unlink_sleeper(sleeper);
         free(sleeper);
     }
-    if (all) resting = true;
+    if (all) lw_store_relaxed(&resting, 1);
     pthread_mutex_unlock(&mutex);
 }

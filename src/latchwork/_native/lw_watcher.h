@@ -24,6 +24,7 @@ struct lw_lane *lw_watcher_lanes(void);
  * the next lane says what it sleeps on. */
 void lw_watcher_stop(bool all);
 /* After all were ended: those that are needed go on. */
+bool lw_watcher_rests(void);
 void lw_watcher_resume(void);
 unsigned lw_watcher_threads(void);
 
