@@ -7,28 +7,24 @@ writes), and that nobody who lives is stuck. A dead owner's words are half done:
 been told so (`abandoned`). Prints the seed first and the counts last; exit status 1 if a law was broken.
 """
 
-import argparse
 import contextlib
 import ctypes
-import logging
-import multiprocessing
 import os
 import pickle
 import random
-import signal
 import sys
 import time
-import traceback
+from collections.abc import Callable
 from multiprocessing.sharedctypes import RawArray
 
 import chaos_family as family
+import chaos_killing as killing
 
 import latchwork
 from latchwork import program
 
 LOCKS = 4  # the last of them is an RLock
 EVENTS = 2
-STUCK_AFTER = 20.0
 COUNTS = (
     *("acquired", "abandoned", "timeouts", "waited", "set", "created", "pickled"),
     *family.COUNTS,
@@ -36,24 +32,19 @@ COUNTS = (
 ROLES = ("locker", "locker", "trier", "waiter", "setter", "creator", "nested", *family.ROLES)
 
 
-class Shared(family.FamilyShared):
+class Shared(family.FamilyShared, killing.Ledger):
     """Everything that the workers see."""
 
-    def __init__(self, workers: int) -> None:
-        super().__init__(workers)
+    def __init__(
+        self, workers: int, columns: tuple[str, ...] = COUNTS, latches: int = family.LATCHES
+    ) -> None:
+        family.FamilyShared.__init__(self, workers, latches)
+        killing.Ledger.__init__(self, workers, columns)
         self.locks = [*(latchwork.Lock() for _ in range(LOCKS - 1)), latchwork.RLock()]
         self.events = [latchwork.Event() for _ in range(EVENTS)]
         self.inside = RawArray(ctypes.c_long, LOCKS)
         self.first = RawArray(ctypes.c_long, LOCKS)
         self.second = RawArray(ctypes.c_long, LOCKS)
-        self.beat = RawArray(ctypes.c_double, workers)
-        self.counts = RawArray(ctypes.c_long, len(COUNTS) * workers)
-        self.broken = RawArray(ctypes.c_char, 2000)
-
-    def report(self, text: str) -> None:
-        """Only the first breach counts: it may cause others."""
-        if not self.broken.value:
-            self.broken.value = text.encode()[-1999:]
 
 
 class Worker(family.FamilyRoles):
@@ -65,34 +56,40 @@ class Worker(family.FamilyRoles):
         self.random = random.Random(seed)
 
     def count(self, what: str) -> None:
-        self.shared.counts[self.place * len(COUNTS) + COUNTS.index(what)] += 1
-        self.shared.beat[self.place] = time.monotonic()
+        self.shared.count(self.place, what)
 
     def breach(self, text: str) -> None:
-        self.shared.report(text)
-        os._exit(3)
+        self.shared.breach(text)
 
-    def section(self, which: int) -> None:
+    @contextlib.contextmanager
+    def inside(self, which: int):
         """What the lock guards: three words that belong together."""
-        shared, me = self.shared, os.getpid()
+        shared, me = self.shared, self.stamped()
         told = shared.locks[which].abandoned
         if told:
             self.count("abandoned")
         elif shared.inside[which] != 0 or shared.first[which] != shared.second[which]:
             self.breach(
-                f"lock {which}: {me} came in untold while {shared.inside[which]} was inside "
+                f"lock {which}: {os.getpid()} came in untold, inside was {shared.inside[which] >> 20} "
                 f"({shared.first[which]}, {shared.second[which]})"
             )
         shared.inside[which] = me
         value = shared.first[which] + 1
         shared.first[which] = value
-        if self.random.random() < 0.05:
-            time.sleep(self.random.random() * 0.002)
-        if shared.inside[which] != me or shared.first[which] != value:
-            self.breach(f"lock {which}: {shared.inside[which]} came in while {me} was inside")
-        shared.second[which] = value
-        shared.inside[which] = 0
+        try:
+            yield
+        finally:
+            if shared.inside[which] != me or shared.first[which] != value:
+                other = shared.inside[which] >> 20
+                self.breach(f"lock {which}: {other} came in while {os.getpid()} was inside")
+            shared.second[which] = value
+            shared.inside[which] = 0
         self.count("acquired")
+
+    def section(self, which: int) -> None:
+        with self.inside(which):
+            if self.random.random() < 0.05:
+                time.sleep(self.random.random() * 0.002)
 
     def locker(self) -> None:
         which = self.random.randrange(LOCKS)
@@ -149,97 +146,45 @@ class Worker(family.FamilyRoles):
 
 
 def work(shared: Shared, place: int, role: str, seed: int) -> None:
-    logging.getLogger("latchwork").setLevel(logging.CRITICAL)
-    try:
+    with killing.answering(shared):
         Worker(shared, place, seed).run(role)
-    except BaseException:
-        shared.report(traceback.format_exc())
-        os._exit(3)
 
 
-class Chaos(family.FamilyChaos):
-    """The one that starts, stops and kills."""
+class Chaos(family.FamilyChaos, killing.Killer):
+    """All roles, and a family to tend."""
 
     def __init__(self, workers: int, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.shared = Shared(workers)
-        self.processes: list[multiprocessing.process.BaseProcess] = []
-        self.stopped: dict[int, float] = {}
-        self.kills = 0
-        self.stops = 0
-        self.started = 0
         self.begin_family()
-        for place in range(workers):
-            self.processes.append(self.start(place))
+        super().__init__(Shared(workers), workers, seed)
 
-    def start(self, place: int) -> multiprocessing.process.BaseProcess:
-        method = "spawn" if self.random.random() < 0.02 else "fork"
+    def work_of(self, which: int) -> tuple[Callable[..., None], tuple[object, ...]]:
         role = self.random.choice(ROLES)
-        if place < len(family.FIXED_ROLES):
-            role = family.FIXED_ROLES[place]
-        seed = self.random.randrange(1 << 30)
-        process = multiprocessing.get_context(method).Process(
-            target=work, args=(self.shared, place, role, seed), daemon=True
-        )
-        self.shared.beat[place] = time.monotonic()
-        process.start()
-        self.started += 1
-        return process
+        if which < len(family.FIXED_ROLES):
+            role = family.FIXED_ROLES[which]
+        return work, (self.shared, which, role, self.random.randrange(1 << 30))
 
-    def kill(self, place: int) -> None:
-        process = self.processes[place]
-        os.kill(process.pid, signal.SIGKILL)
-        self.stopped.pop(place, None)
-        self.kills += 1
-        process.join()
-        if process.exitcode == 3:
-            return
-        self.processes[place] = self.start(place)
-
-    def stop_or_go_on(self, place: int) -> None:
+    def stop_or_go_on(self, which: int) -> None:
         now = time.monotonic()
         for stopped, since in list(self.stopped.items()):
             if now - since > 0.02:
-                os.kill(self.processes[stopped].pid, signal.SIGCONT)
-                del self.stopped[stopped]
-                self.shared.beat[stopped] = now
-        if self.random.random() < 0.05 and place not in self.stopped:
-            os.kill(self.processes[place].pid, signal.SIGSTOP)
-            self.stopped[place] = now
-            self.stops += 1
-
-    def stuck(self) -> str | None:
-        now = time.monotonic()
-        for place, beat in enumerate(self.shared.beat):
-            if place not in self.stopped and now - beat > STUCK_AFTER:
-                process = self.processes[place]
-                return f"pid {process.pid} (place {place}) is stuck for {now - beat:.0f} s"
-        return None
+                self.go_on(stopped)
+        if self.random.random() < 0.05 and which not in self.stopped:
+            self.stop(which)
 
     def run(self, seconds: float) -> str | None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(self.random.random() * 0.02)
-            place = self.random.randrange(len(self.processes))
-            self.stop_or_go_on(place)
+            self.stop_or_go_on(self.random.randrange(len(self.processes)))
             for event in self.shared.events:
                 event.set()
                 event.clear()
+            problem = None
             if self.random.random() < 0.7:
-                self.kill(self.random.randrange(len(self.processes)))
-            if problem := self.tend_family():
-                return problem
-            if self.shared.broken.value:
-                return self.shared.broken.value.decode(errors="replace")
-            if problem := self.stuck():
+                problem = self.kill(self.random.randrange(len(self.processes)))
+            if problem := problem or self.breach() or self.tend_family() or self.stuck():
                 return problem
         return None
-
-    def end(self) -> None:
-        for process in self.processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-            process.join()
 
     def leftovers(self) -> str | None:
         """After all workers' deaths a sweep leaves what this process holds, and pickles in flight."""
@@ -247,41 +192,30 @@ class Chaos(family.FamilyChaos):
         before = arena.counts()
         arena.sweep()
         after = arena.counts()
-        held = LOCKS + EVENTS + self.shared.made
-        pickled = self.total("pickled") + self.started
+        held = 2 * (LOCKS + EVENTS + self.shared.made)  # each may have got one for more holders
+        pickled = self.shared.total("pickled") + self.started
         cells = 8 * len(self.processes)  # more would be a leak: they are freed with the dead
         if after["live"] > held + pickled + cells + 32:
             return f"{after['live']} slots live after all died, {held} held: {before} {after}"
-        for lock in self.shared.locks:
+        return self.unsettled()
+
+    def unsettled(self) -> str | None:
+        """Nobody is at anything any more: what is not as if nobody had ever been."""
+        shared = self.shared
+        for which, lock in enumerate(shared.locks):
             if not lock.acquire(timeout=5):
-                return "a lock can't be had although all others are dead"
-        return self.family_leftovers()
+                return f"{lock} can't be had although nobody uses it"
+            if lock.abandoned:
+                shared.inside[which], shared.second[which] = 0, shared.first[which]
+            lock.release()
+        return self.family_unsettled()
 
-    def total(self, what: str) -> int:
-        return sum(self.shared.counts[COUNTS.index(what) :: len(COUNTS)])
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
-    parser.add_argument("--workers", type=int, default=14)
-    options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    logging.getLogger("latchwork").setLevel(logging.CRITICAL)
-    chaos = Chaos(options.workers, options.seed)
-    try:
-        problem = chaos.run(options.seconds)
-    finally:
-        chaos.end()
-    problem = problem or chaos.leftovers()
-    counts = ", ".join(f"{what} {chaos.total(what)}" for what in COUNTS)
-    print(f"killed {chaos.kills}, stopped {chaos.stops}, started {chaos.started}, {counts}")
-    print(f"latest notification {chaos.latest:.3f} s, {chaos.helped} left by a dead owner")
-    print(f"arena {program.arena().counts()}")
-    print(f"FAILED: {problem}" if problem else "all laws held")
-    return 1 if problem else 0
+    def notes(self) -> str:
+        late = f"latest notification {self.latest:.3f} s, {self.helped} left by a dead owner"
+        return f"{super().notes()}, {late}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        killing.main(lambda options: Chaos(options.workers, options.seed), __doc__, workers=14)
+    )
