@@ -4,8 +4,8 @@ Whatever happens to the victim, when the other side has made all its moves, thos
 nothing is held.
 """
 
-from awaiting import begun, says, until
 from party import Party, call
+from stepping import begun, says, until
 
 
 class Here:

@@ -6,8 +6,8 @@ import time
 
 from actors import SOON
 from await_scene import Scene
-from awaiting import says, until
 from party import Party
+from stepping import says, until
 
 import latchwork
 

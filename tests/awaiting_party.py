@@ -3,8 +3,8 @@
 import signal
 import time
 
-from awaiting import begun, complete, digested, until
 from party import FORK, Party, Told, call
+from stepping import begun, complete, digested, until
 
 
 async def _act(conn, primitive, name, args):

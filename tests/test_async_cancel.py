@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from await_scenes import SCENES, OfBarrier, OfCondition, OfConditionWithLock, OfWaitFor
-from awaiting import Stepping, complete, digested, until
+from stepping import Stepping, complete, digested, until
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("no_net")]
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 from actors import METHODS, SOON
 from await_scenes import Using
-from awaiting import begun, complete, digested, until
 from awaiting_party import AwaitingParty
 from party import FORK, Party
+from stepping import begun, complete, digested, until
 
 import latchwork
 from latchwork import BrokenBarrierError, _core

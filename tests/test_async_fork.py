@@ -5,8 +5,8 @@ import os
 
 import pytest
 from actors import SOON, heard
-from awaiting import begun, complete, until
 from party import FORK, Party
+from stepping import begun, complete, until
 from test_async_loops import contend, wait_in_vain
 
 import latchwork

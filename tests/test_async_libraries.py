@@ -9,9 +9,9 @@ import time
 import pytest
 from actors import SOON
 from await_scenes import SCENES, Using
-from awaiting import digested, watchers
 from libraries import LIBRARIES
 from party import FORK, Party
+from stepping import digested, watchers
 from test_async_cancel import cancelled_when_told, granted_after, granted_before, phases, play
 
 import latchwork

@@ -8,8 +8,8 @@ import time
 
 import pytest
 from actors import SOON
-from awaiting import begun, complete, digested, says, until, watchers
 from party import FORK, Party
+from stepping import begun, complete, digested, says, until, watchers
 
 import latchwork
 from latchwork import _core

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from actors import SOON
-from awaiting import begun, complete, digested, until, watchers
 from party import FORK, Party
+from stepping import begun, complete, digested, until, watchers
 
 import latchwork
 from latchwork import _core

@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-from awaiting import Stepping, begun, complete, digested, says, until
 from party import Party
+from stepping import Stepping, begun, complete, digested, says, until
 
 import latchwork
 
