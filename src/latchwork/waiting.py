@@ -23,14 +23,20 @@ T = TypeVar("T", bound=Waitable)
 
 def _file_descriptor(item: object) -> int:
     if isinstance(item, int) and not isinstance(item, bool):
-        return item
+        return _checked(item)
     fileno = getattr(item, "fileno", None)
     if fileno is None:
         raise TypeError(
             "wait() takes Events, Latches, Locks, RLocks, semaphores, file descriptors and what has a "
             f"fileno(), not {type(item).__name__}"
         )
-    return int(fileno())
+    return _checked(int(fileno()))
+
+
+def _checked(file: int) -> int:
+    if 0 <= file < 2**31:
+        return file
+    raise OSError(errno.EBADF, f"file descriptor {file} is not open")
 
 
 def wait(primitives: Iterable[T], timeout: float | None = None) -> list[T]:

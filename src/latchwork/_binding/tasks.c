@@ -21,10 +21,13 @@ static bool find_asyncio(void) {
         Py_XDECREF(native);
         if (!get_loop || !current_tasks) PyErr_Clear();
     }
+    Py_XDECREF(current_task);
     current_task = PyObject_GetAttrString(asyncio, "current_task");
-    attribute = PyUnicode_InternFromString("_latchwork_number");
+    if (!attribute) attribute = PyUnicode_InternFromString("_latchwork_number");
+    /* Another thread may be importing it: nobody runs a task of it yet. */
+    if (!current_task) PyErr_Clear();
     found_asyncio = current_task && attribute;
-    return found_asyncio;
+    return attribute != NULL;
 }
 
 /* A new reference; NULL: none, perhaps with an exception set. */

@@ -88,13 +88,14 @@ static void leave(Wait *wait) {
     PyEval_RestoreThread(state);
 }
 
-/* While it is queued, the watcher stands for all that would go on if it were granted. */
+/* While it is queued, or done and not collected, the watcher stands for all that would go on by that. */
 static int wait_traverse(PyObject *self, visitproc visit, void *arg) {
     Wait *wait = (Wait *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(wait->handles);
     Py_VISIT(wait->action);
-    if (wait->task.state != LW_TASK_QUEUED) Py_VISIT(wait->cookie);
+    bool pinned = wait->task.state == LW_TASK_QUEUED || (wait->task.state == LW_TASK_DONE && wait->task.port);
+    if (!pinned) Py_VISIT(wait->cookie);
     return 0;
 }
 
@@ -288,7 +289,9 @@ static PyObject *port_collect(PyObject *self, PyObject *unused) {
     PyEval_RestoreThread(state);
     while (cookies && (task = lw_port_collect(port))) {
         Wait *wait = (Wait *)((char *)task - offsetof(Wait, task));
-        if (wait->cookie && PyList_Append(cookies, wait->cookie) < 0) Py_CLEAR(cookies);
+        if (PyList_Append(cookies, wait->cookie) == 0) continue;
+        lw_port_put_back(port, task);
+        Py_CLEAR(cookies);
     }
     return cookies;
 }
@@ -355,6 +358,9 @@ static PyMethodDef functions[] = {
 int add_waiting(PyObject *module) {
     wait_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &wait_spec, NULL);
     port_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &port_spec, NULL);
+    static bool forks_expected;
+    if (!forks_expected) lw_tasks_expect_forks();
+    forks_expected = true;
     if (!wait_type || !port_type) return -1;
     if (PyModule_AddType(module, wait_type) < 0 || PyModule_AddType(module, port_type) < 0) return -1;
     return PyModule_AddFunctions(module, functions);

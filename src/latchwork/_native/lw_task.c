@@ -32,7 +32,7 @@ static void forget(void) {
     lw_watcher_forget();
 }
 
-static void expect_forks(void) { pthread_atfork(NULL, NULL, forget); }
+void lw_tasks_expect_forks(void) { pthread_atfork(NULL, NULL, forget); }
 
 bool lw_tasks_wait_at(const struct lw_slot *slot) { return lw_load_relaxed(&waiting[bucket_of(slot)]) != 0; }
 
@@ -115,8 +115,6 @@ static void take_out(struct lw_task *task) {
 /* Ports */
 
 bool lw_port_open(struct lw_port *port) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, expect_forks);
     port->first = port->last = NULL;
     port->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (port->fd < 0) return false;
@@ -178,7 +176,8 @@ static void finish(struct lw_task *task, enum lw_outcome outcome, bool list) {
 
 void lw_port_silence(struct lw_port *port) {
     uint64_t rung;
-    if (port->fd >= 0 && read(port->fd, &rung, sizeof rung) < 0) return; /* it had not rung */
+    if (port->fd < 0 || port->forks != forks) return;
+    if (read(port->fd, &rung, sizeof rung) < 0) return; /* it had not rung */
 }
 
 struct lw_task *lw_port_collect(struct lw_port *port) {
@@ -188,6 +187,16 @@ struct lw_task *lw_port_collect(struct lw_port *port) {
     if (task) unlist(task);
     lw_watcher_unlock();
     return task;
+}
+
+void lw_port_put_back(struct lw_port *port, struct lw_task *task) {
+    lw_watcher_lock();
+    if (task->state == LW_TASK_DONE) {
+        task->port = port;
+        list_done(task);
+    }
+    ring(port);
+    lw_watcher_unlock();
 }
 
 static struct lw_task *first_of(const struct lw_port *port) {

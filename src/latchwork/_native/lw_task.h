@@ -1,7 +1,8 @@
 /* A task's wait: what a coroutine waits with, instead of putting its thread to sleep.
  *
  * The states stand in docs/design/003-awaiting.md. All of this is private to the process; nothing here is in shared
- * memory. Every function takes the watcher's mutex, and may wait for it and for a guard: not while holding the GIL. */
+ * memory. Every function takes the watcher's mutex, whose owner never waits for the GIL, but perhaps for a guard. What
+ * steps (begin, expire, leave, close) is not called with the GIL. */
 #ifndef LW_TASK_H
 #define LW_TASK_H
 
@@ -64,6 +65,8 @@ bool lw_port_idle(struct lw_port *port);
 void lw_port_close(struct lw_port *port);
 /* The next one that is done; NULL: no more. It stays DONE until it is taken or leaves. */
 struct lw_task *lw_port_collect(struct lw_port *port);
+/* One that was collected in vain. */
+void lw_port_put_back(struct lw_port *port, struct lw_task *task);
 /* Before the first lw_port_collect of a round. */
 void lw_port_silence(struct lw_port *port);
 
@@ -87,6 +90,8 @@ bool lw_tasks_wait_at(const struct lw_slot *slot);
  * False: it is to be released. */
 bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot);
 
+/* Once, before all else: a child of a fork is to forget all this. */
+void lw_tasks_expect_forks(void);
 /* Ends the watcher's threads, until the next task must wait … */
 void lw_tasks_stop(void);
 /* … or until this. */

@@ -9,11 +9,11 @@ import atexit
 import functools
 import math
 import os
-import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from latchwork import _core
+from latchwork.awaiting.tasks import in_trio_task
 
 __all__ = ["Parking", "check", "insist", "park", "seconds"]
 
@@ -27,7 +27,7 @@ class Parking(Protocol):
     async def park(self, wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
         """Wait; what it came to. Cancelled, it has left."""
 
-    async def insist(self, wait: "_core.Wait") -> BaseException | None:
+    async def insist(self, make: Callable[[], "_core.Wait"]) -> BaseException | None:
         """Wait for as long as it takes; the last of the cancellations that came, or None."""
 
 
@@ -37,8 +37,7 @@ atexit.register(_core.stop_watching)
 
 
 def _parking() -> Parking:
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
+    if in_trio_task():
         from latchwork.awaiting import in_trio
 
         return in_trio
@@ -71,6 +70,6 @@ def park(
     return _parking().park(wait, timeout, files)
 
 
-def insist(wait: "_core.Wait") -> Coroutine[Any, Any, BaseException | None]:
+def insist(make: Callable[[], "_core.Wait"]) -> Coroutine[Any, Any, BaseException | None]:
     """Wait for what must be had, whatever happens; the cancellation that came meanwhile, or None."""
-    return _parking().insist(wait)
+    return _parking().insist(make)

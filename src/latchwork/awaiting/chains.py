@@ -1,4 +1,4 @@
-"""Coroutines that await each other, by their frames."""
+"""Coroutines that await each other, by their frames (not by ids, which are used again)."""
 
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import FrameType
@@ -6,10 +6,10 @@ from types import FrameType
 _AWAITS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE
 
 
-def chain(frame: FrameType | None) -> set[int]:
-    """The ids of this frame and of those that await it, up to the event loop."""
-    frames = set()
+def chain(frame: FrameType | None) -> set[FrameType]:
+    """This frame and those that await it, up to the event loop."""
+    frames: set[FrameType] = set()
     while frame is not None and frame.f_code.co_flags & _AWAITS:
-        frames.add(id(frame))
+        frames.add(frame)
         frame = frame.f_back
     return frames

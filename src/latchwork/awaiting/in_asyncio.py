@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from latchwork import _core
 from latchwork.awaiting.files import gathered
+from latchwork.awaiting.pausing import PAUSE
+from latchwork.errors import NoRoomError
 
 _Loop = asyncio.AbstractEventLoop
 
@@ -117,21 +119,35 @@ async def _either(wait: "_core.Wait", future: "asyncio.Future[None]", files: Seq
             loop.remove_reader(file)
 
 
-async def insist(wait: "_core.Wait") -> BaseException | None:
+async def insist(make: Callable[[], "_core.Wait"]) -> BaseException | None:
     """Wait for as long as it takes, however often it is cancelled; the last cancellation, or None."""
     loop = asyncio.get_running_loop()
-    future = loop.create_future()
     cancelled: BaseException | None = None
-    done = wait.begin(_station(loop).port, future)
-    try:
-        while not done:
-            try:
-                await asyncio.shield(future)
-            except asyncio.CancelledError as error:
-                cancelled = error
-            done = future.done()
-        wait.take()
-    except BaseException:
-        wait.leave()
-        raise
+    while True:
+        future = loop.create_future()
+        wait = make()
+        try:
+            if not wait.begin(_station(loop).port, future):
+                cancelled = await _undisturbed(future) or cancelled
+            wait.take()
+            return cancelled
+        except (NoRoomError, OSError):
+            loop.call_later(PAUSE, _wake, again := loop.create_future())
+            cancelled = await _undisturbed(again) or cancelled
+        except BaseException:
+            wait.leave()
+            raise
+
+
+async def _undisturbed(future: "asyncio.Future[None]") -> BaseException | None:
+    cancelled: BaseException | None = None
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            cancelled = error
     return cancelled
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    future.set_result(None)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,16 +11,19 @@ import trio
 
 from latchwork import _core
 from latchwork.awaiting.files import gathered
+from latchwork.awaiting.pausing import PAUSE
+from latchwork.errors import NoRoomError
 
 
 class _Parked:
     """A task that is parked; its port hands this out when its wait is done."""
 
-    __slots__ = ("done", "task")
+    __slots__ = ("closed", "done", "task")
 
     def __init__(self) -> None:
         self.task: trio.lowlevel.Task | None = None
         self.done = False
+        self.closed = False  # its files are not to be waited for any more
 
     def unpark(self) -> None:
         self.done = True
@@ -66,8 +69,9 @@ def _port() -> "_core.Port":
     token = trio.lowlevel.current_trio_token()
     port = _ports.get(token)
     if port is None or port.fileno() < 0:
-        port = _ports[token] = _core.Port()
+        port = _core.Port()
         trio.lowlevel.spawn_system_task(_hear, port, name="latchwork")
+        _ports[token] = port
     return port
 
 
@@ -76,9 +80,11 @@ def check() -> None:
 
 
 async def _when_readable(file: int, parked: _Parked) -> None:
-    with contextlib.suppress(trio.ClosedResourceError):
-        await trio.lowlevel.wait_readable(file)
-    parked.unpark()
+    # The waiter may have been rescheduled first, and gone.
+    if not parked.closed:
+        with contextlib.suppress(trio.ClosedResourceError):
+            await trio.lowlevel.wait_readable(file)
+        parked.unpark()
 
 
 async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) -> Any:
@@ -94,6 +100,7 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
             try:
                 await parked.sleep()
             finally:
+                parked.closed = True
                 if file is not None:
                     trio.lowlevel.notify_closing(file)
         wait.expire()
@@ -103,8 +110,13 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
         raise
 
 
-async def insist(wait: "_core.Wait") -> BaseException | None:
+async def insist(make: Callable[[], "_core.Wait"]) -> BaseException | None:
     """Wait for as long as it takes. A cancellation stays pending: the next checkpoint raises it."""
     with trio.CancelScope(shield=True):
-        await park(wait, None, ())
+        while True:
+            try:
+                await park(make(), None, ())
+                return None
+            except (NoRoomError, OSError):
+                await trio.sleep(PAUSE)
     return None

@@ -40,7 +40,9 @@ class Condition(Primitive, _core.Condition):
 
     __slots__ = ("__weakref__", "_lost")
     kind: ClassVar[str] = "Condition"
-    _lost: set[int]  # coroutines that were closed in a wait, and so did not come back with the lock
+    _lost: set[
+        FrameType
+    ]  # coroutines that were closed in a wait, and so did not come back with the lock
 
     def __new__(
         cls: type[Self],
@@ -142,8 +144,11 @@ class Condition(Primitive, _core.Condition):
         awaiting.check()
         who = _core.number_of_task() if isinstance(lock, RLock) else 0
         wait, depth = self._begin_wait(who)
-        again = _core.Wait(lock, who=who, depth=depth or 1)
-        waiting = chain(sys._getframe())
+
+        def again() -> _core.Wait:
+            return _core.Wait(lock, who=who, depth=depth or 1)
+
+        waiting = chain(sys._getframe(1))
         try:
             try:
                 chosen = bool(await awaiting.park(wait, timeout))
@@ -164,7 +169,7 @@ class Condition(Primitive, _core.Condition):
         return chosen
 
     def _came_not_back(self, frame: FrameType) -> bool:
-        lost: set[int] = getattr(self, "_lost", set()) & chain(frame)
+        lost: set[FrameType] = getattr(self, "_lost", set()) & chain(frame)
         if lost:
             self._lost -= lost
         return bool(lost)
