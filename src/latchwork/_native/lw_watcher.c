@@ -5,7 +5,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lw_member.h"
 
@@ -13,6 +15,8 @@
 #define STACK_BYTES (256 * 1024)
 #define LOOK_NS LW_SEVERAL_LOOK_NS
 #define RESUME_TRIES 100
+#define GONE_TRIES 1000
+#define GONE_NS 10000
 #define LONG_NS 20000000 /* sleeps of this length may be cut short, to end together */
 
 struct word {
@@ -33,6 +37,7 @@ struct lw_sleeper {
     bool dirty;  /* has got something new … */
     bool called; /* … and was told, and has not looked yet */
     pthread_t thread;
+    lw_word tid; /* the kernel's id of it; 0: it has not run yet */
     struct lw_sleeper *next;
     struct word words[WORDS];
 };
@@ -349,6 +354,7 @@ static void *sleep_here(void *argument) {
     struct lw_sleeper *sleeper = argument;
     struct sleep sleep;
     pthread_setname_np(pthread_self(), "latchwork-wait");
+    lw_store_rel(&sleeper->tid, (uint32_t)syscall(SYS_gettid));
     pthread_mutex_lock(&mutex);
     while (!sleeper->joining) {
         sleeper->dirty = sleeper->called = false;
@@ -396,6 +402,12 @@ static bool is_to_end(const struct lw_sleeper *sleeper, bool all) {
     return sleeper->running && !sleeper->joining && (all || sleeper->used == 0);
 }
 
+/* A thread can be joined a moment before the kernel has done with it, and whoever counts threads then still sees it. */
+static void wait_till_gone(uint32_t tid) {
+    for (int tries = 0; tries < GONE_TRIES && syscall(SYS_tgkill, getpid(), tid, 0) == 0; tries++)
+        nanosleep(&(struct timespec){.tv_nsec = GONE_NS}, NULL);
+}
+
 void lw_watcher_stop(bool all) {
     pthread_mutex_lock(&mutex);
     for (;;) {
@@ -406,6 +418,7 @@ void lw_watcher_stop(bool all) {
         call(sleeper);
         pthread_mutex_unlock(&mutex);
         pthread_join(sleeper->thread, NULL);
+        wait_till_gone(lw_load_acq(&sleeper->tid));
         pthread_mutex_lock(&mutex);
         sleeper->joining = sleeper->running = sleeper->called = false;
         if (sleeper->used > 0) continue;
