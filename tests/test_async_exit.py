@@ -155,7 +155,4 @@ def test_the_end_is_quiet(what, how, arenas, tmp_path):
     )
     # That a step was slow tells of the machine: asyncio says so under -X dev.
     err = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
-    if sys.version_info >= (3, 13) and "fork" in what:
-        # It counts threads late, and now and then (under -X dev) sees the watcher: why is not known.
-        err = [line for line in err if "multi-threaded" not in line and "os.fork()" not in line]
     assert (done.returncode, done.stdout, err) == (0, "", [])

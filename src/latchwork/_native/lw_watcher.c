@@ -425,6 +425,8 @@ void lw_watcher_stop(bool all) {
         unlink_sleeper(sleeper);
         free(sleeper);
     }
+    /* One that was ended may have moved lanes to one that was ended before: that is not to be started before call_all. */
+    for (struct lw_sleeper *sleeper = sleepers; all && sleeper; sleeper = sleeper->next) sleeper->dirty = false;
     if (all) lw_store_relaxed(&resting, 1);
     pthread_mutex_unlock(&mutex);
 }
