@@ -12,6 +12,7 @@ import pytest
 from actors import METHODS, SOON, pid
 
 import latchwork
+from latchwork import _code
 
 
 def test_every_public_name_is_there():
@@ -98,8 +99,9 @@ def test_process_runs():
 )
 def test_elsewhere_importing_says_so_in_one_sentence(system, machine):
     source = f"""
-import sys, platform
+import os, sys, platform
 sys.platform = {system!r}
+os.uname = lambda: type("uname", (), {{"machine": {machine!r}}})
 platform.machine = lambda: {machine!r}
 import latchwork
 """
@@ -107,6 +109,26 @@ import latchwork
     last = done.stderr.strip().splitlines()[-1]
     here = f"{system} on {machine.lower()}"
     assert last == f"ImportError: Latchwork needs Linux on x86-64 or arm64, and this is {here}."
+
+
+def test_importing_it_takes_no_detours():
+    """Each of these takes as long as Latchwork itself, and every child that is spawned imports it."""
+    source = """
+import sys, multiprocessing.util
+before = set(sys.modules)
+import latchwork
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    detours = {"asyncio", "dataclasses", "inspect", "logging", "platform", "secrets"}
+    assert not detours & set(ast.literal_eval(done.stdout))
+
+
+def test_the_flags_of_code_are_those_that_inspect_knows():
+    flags = {name: flag for name, flag in vars(_code).items() if name.startswith("CO_")}
+    assert flags == {name: getattr(inspect, name) for name in flags}
+    assert flags
 
 
 def test_the_core_has_no_dependency():

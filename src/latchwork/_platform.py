@@ -1,10 +1,12 @@
 """Says at once, in one sentence, where Latchwork can't work."""
 
-import platform
+import os
 import sys
 
-_machine = platform.machine().lower()
-if not sys.platform.startswith("linux") or _machine not in {"x86_64", "amd64", "aarch64", "arm64"}:
+if not sys.platform.startswith("linux") or os.uname().machine not in {"x86_64", "aarch64"}:
+    import platform  # takes long: only for who can't go on
+
     raise ImportError(
-        f"Latchwork needs Linux on x86-64 or arm64, and this is {sys.platform} on {_machine}."
+        "Latchwork needs Linux on x86-64 or arm64, and this is "
+        f"{sys.platform} on {platform.machine().lower()}."
     )

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import struct
 import tempfile
@@ -172,9 +171,7 @@ def _begin_in(directory: str) -> tuple[int, str]:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o700)
             _check(directory)
-            unfinished = os.path.join(
-                directory, f"{UNFINISHED}{os.getpid()}-{secrets.token_hex(8)}"
-            )
+            unfinished = os.path.join(directory, f"{UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}")
             fd = os.open(unfinished, flags, 0o600)
         except FileNotFoundError:
             if left:
@@ -196,7 +193,7 @@ def _create_in(
     fd, unfinished = _begin_in(directory)
     try:
         os.fchmod(fd, 0o600)
-        _core.format_arena(fd, secrets.token_bytes(16), persistent, root)
+        _core.format_arena(fd, os.urandom(16), persistent, root)
         os.link(unfinished, path)
     except FileExistsError:
         os.close(fd)

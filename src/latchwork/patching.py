@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
-from inspect import getattr_static
 from multiprocessing import context, reduction, spawn, synchronize, util
 from types import MethodType, ModuleType
 from typing import Any
@@ -140,6 +139,8 @@ def _ours() -> dict[str, Any]:
     look at the frame that calls them, to know what is made at the top of a module. So of ``self`` they
     must use only what ``BaseContext`` has.
     """
+    from inspect import getattr_static  # takes long
+
     found = {name: getattr_static(_Latchwork, name, None) for name in NAMES}
     return {name: own for name, own in found.items() if own not in (None, _methods[name])}
 

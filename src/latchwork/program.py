@@ -5,14 +5,12 @@ multiprocessing hands on to every child under every start method: the ``authkey`
 """
 
 import contextlib
-import hashlib
 import multiprocessing
 import os
-import secrets
 import sys
 import threading
-from dataclasses import dataclass
 from multiprocessing import process, util
+from typing import NamedTuple
 
 from latchwork import _core, directory
 from latchwork.errors import GoneError, LatchworkError
@@ -20,8 +18,7 @@ from latchwork.errors import GoneError, LatchworkError
 ENVIRONMENT = "LATCHWORK_PROGRAM"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An arena that this process is a member of, and where it is."""
 
     path: str
@@ -70,6 +67,8 @@ def _is_child() -> bool:
 
 
 def _file_name() -> str:
+    import hashlib  # takes long, and a child that is sent its primitives does without
+
     digest = hashlib.sha256(b"latchwork program\0" + bytes(process.current_process().authkey))
     return directory.PROGRAM + digest.hexdigest()[:24]
 
@@ -116,7 +115,7 @@ def _begin(name: str) -> Place:
         return _enter(path, arena)
     # Somebody set the same authkey in two programs.
     arena.close()
-    path, arena, _ = directory.find_or_create(f"{name}-{secrets.token_hex(8)}", root=os.getpid())
+    path, arena, _ = directory.find_or_create(f"{name}-{os.urandom(8).hex()}", root=os.getpid())
     return _enter(path, arena)
 
 
@@ -149,6 +148,8 @@ def namespace(name: str) -> Place:
     with _lock:
         place = _namespaces.get(name)
         if place is None:
+            import hashlib
+
             plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
             digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
             file = directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")

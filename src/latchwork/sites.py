@@ -2,9 +2,10 @@
 
 import os
 import sys
-from inspect import CO_OPTIMIZED
 from multiprocessing import process
 from types import FrameType
+
+from latchwork._code import CO_OPTIMIZED
 
 COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _made: dict[str, int] = {}

@@ -1,7 +1,8 @@
 """Coroutines that await each other, by their frames (not by ids, which are used again)."""
 
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import FrameType
+
+from latchwork._code import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 
 _AWAITS = CO_ASYNC_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE
 

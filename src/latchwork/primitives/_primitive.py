@@ -1,13 +1,12 @@
 """What all primitives have in common: how they are made, named, pickled and shown."""
 
-import hashlib
 import sys
-from inspect import CO_OPTIMIZED
 from multiprocessing import context, reduction
 from types import FrameType
 from typing import Any, ClassVar, TypeVar
 
 from latchwork import _core, program, sites
+from latchwork._code import CO_OPTIMIZED
 from latchwork.errors import GoneError, InvalidNameError
 
 NAME_MAX = 200
@@ -31,6 +30,8 @@ def check_name(name: object, what: str = "name") -> str:
 
 def digest(text: bytes) -> bytes:
     """What a text is compared by."""
+    import hashlib  # takes long, and nothing without a name needs it
+
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
