@@ -24,6 +24,22 @@ os.environ["LATCHWORK_DIR"] = _home
 os.environ["LATCHWORK_TEST_DIR"] = _home
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    if config.getoption("dist") == "loadfile":
+        from sharing_out import Dealer
+
+        return Dealer(config, log)
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if hasattr(config, "workerinput"):  # a process of xdist's
+        from sharing_out import longest_first
+
+        longest_first(items)
+
+
 def children(pid: int) -> list[int]:
     """Living children of a process, as /proc tells them."""
     found = []
