@@ -118,7 +118,7 @@ def main() -> int:
     for number, (version, python) in enumerate(chosen.items()):
         before = time.monotonic()
         print(f"=== Python {version}: {python}", flush=True)
-        inside = environment(version, python, "test" if number else "test,lint,programs")
+        inside = environment(version, python, "test,cli" if number else "test,cli,lint,programs")
         if inside is None:
             failed.append(f"{version}: installation")
             continue
