@@ -1,8 +1,8 @@
-"""Minding a command that runs: each signal reaches it once, and this process stops, goes on and ends as it does.
+"""Minding a command that runs: each signal reaches it once, and this process stops and ends as it does.
 
-The command is in the same process group, as a shell's pipelines and its ``fg`` want it. So what a terminal
-sends has reached it already, and only what was sent to this process alone is passed on. The kernel says
-who sent it: a terminal's come from the kernel itself.
+The command is in the same process group, as a shell's pipelines and its ``fg`` want it. So what a
+terminal sends has reached it already, and only what was sent to this process alone is passed on. The
+kernel says who sent it: a terminal's come from the kernel itself.
 """
 
 import contextlib

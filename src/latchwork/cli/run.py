@@ -119,7 +119,7 @@ def _run(words: Sequence[str], held: Holding, keep: bool) -> int:
         _say(f"cannot run {words[0]!r}: {started.error.strerror}")
         return exits.NOT_FOUND if started.error.errno == errno.ENOENT else exits.CANNOT_RUN
     if os.WIFSIGNALED(status):
-        # What it guards may be half done: the next holder is told, as of any death. With an heir less, at once.
+        # What it guards may be half done: the next holder is told, as of any death, and at once.
         if not held.is_inherited:
             held.arena.bequeath(0)
         end_as(status)

@@ -1,9 +1,9 @@
 """Starting a command under a lock: it begins when its process is the heir of what is held, not before.
 
-What a process holds is free when that dies. Were this one killed (``kill -9``) while the command runs, the
-next holder would begin beside it. So the command's process is named as the heir first (lw_heir.h), and
-waits for that: whenever this one is killed, either the command has not begun and never will, or what is
-held stays held until the command has ended.
+What a process holds is free when it dies. Were this one killed (``kill -9``) while the command runs,
+the next holder would begin beside it. So the command's process is named as the heir first (lw_heir.h),
+and waits for that: whenever this one is killed, either the command has not begun and never will, or
+what is held stays held until the command has ended.
 """
 
 import contextlib

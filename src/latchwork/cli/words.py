@@ -11,22 +11,15 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class Seconds(click.ParamType):
-    """A time to wait: ``5``, ``0.5``, ``0`` (look once)."""
-
-    name = "seconds"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it as a number; refuse what is none, and what time can't be."""
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
-            self.fail(f"{value!r} is not a number of seconds, such as 5 or 0.5", param, ctx)
-        return seconds
+def seconds(value: str) -> float:
+    """A time to wait: ``5``, ``0.5``, ``0`` (look once); not what time can't be."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise click.BadParameter(f"{value!r} is not a number of seconds, such as 5 or 0.5")
+    return number
 
 
 class OptionsThenCommand(click.Command):
@@ -74,7 +67,7 @@ def timeout_option(function: Function) -> Function:
     """Add ``--timeout``."""
     return click.option(
         *("-w", "--timeout"),
-        type=Seconds(),
+        type=seconds,
         metavar="SECONDS",
         help="Wait for so long at most; else exit 124.",
     )(function)

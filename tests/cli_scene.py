@@ -1,0 +1,97 @@
+"""The command line as its users have it: real processes, that are waited for by what they do."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LATCHWORK = [sys.executable, "-m", "latchwork.cli"]
+PATIENCE = 30
+
+
+def until(fact, what="it"):
+    """Wait for a fact; what it came to."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = fact()
+        if found:
+            return found
+        assert time.monotonic() < end, f"{what} has not come"
+        time.sleep(0.002)
+
+
+def state_of(pid):
+    """``R``, ``S``, ``T``, ...; ``Z`` also of what is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return "Z"
+    return stat.rpartition(b")")[2].split()[0].decode()
+
+
+def is_gone(pid):
+    return state_of(pid) == "Z"
+
+
+def latchwork(*words, **how):
+    """Run it to its end."""
+    how = {"capture_output": True, "text": True, "timeout": PATIENCE, **how}
+    return subprocess.run([*LATCHWORK, *words], **how)
+
+
+class Holder:
+    """``latchwork run …`` of a command that says its pid and goes on until it is told to end."""
+
+    SCRIPT = "echo $$; read word; exit ${word:-0}"
+
+    def __init__(self, *words, script=SCRIPT):
+        self.words = [*LATCHWORK, "run", *words, "--", "sh", "-c", script]
+        self.process = self.command = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process is None:
+            return
+        for pid in (self.wrapper, self.command):
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.communicate(timeout=PATIENCE)
+
+    def start(self):
+        if self.process is None:
+            pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+            self.process = subprocess.Popen(self.words, text=True, **pipes)
+            self.wrapper = self.process.pid
+
+    def begun(self):
+        """Wait until the command runs."""
+        self.start()
+        self.command = int(self.process.stdout.readline())
+        return self
+
+    def waits(self):
+        """Wait until it sleeps for want of the lock: it has no child yet."""
+        self.start()
+        waiting = Path(f"/proc/{self.wrapper}/wchan")
+        until(lambda: "futex" in waiting.read_text(), "the wait for the lock")
+        return self
+
+    def end(self, status=0):
+        """Tell the command to end; the exit status of ``latchwork run``."""
+        self.process.stdin.write(f"{status}\n")
+        self.process.stdin.flush()
+        return self.process.wait(PATIENCE)
+
+    def let_end(self):
+        """Let the command end though nobody may be there to tell of it."""
+        self.process.stdin.close()
+        self.process.stdin = None
+
+    def line(self):
+        return self.process.stdout.readline().strip()
