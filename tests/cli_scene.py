@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,12 +44,12 @@ def latchwork(*words, **how):
 
 
 class Holder:
-    """``latchwork run …`` of a command that says its pid and goes on until it is told to end."""
+    """``latchwork run …``, or ``whole`` words, of a shell that says its pid and goes on."""
 
     SCRIPT = "echo $$; read word; exit ${word:-0}"
 
-    def __init__(self, *words, script=SCRIPT):
-        self.words = [*LATCHWORK, "run", *words, "--", "sh", "-c", script]
+    def __init__(self, *words, script=SCRIPT, whole=None):
+        self.words = [*(whole or [*LATCHWORK, "run", *words, "--"]), "sh", "-c", script]
         self.process = self.command = None
 
     def __enter__(self):
@@ -79,7 +80,7 @@ class Holder:
         """Wait until it sleeps for want of the lock: it has no child yet."""
         self.start()
         waiting = Path(f"/proc/{self.wrapper}/wchan")
-        until(lambda: "futex" in waiting.read_text(), "the wait for the lock")
+        until(lambda: re.search("futex|lock", waiting.read_text()), "the wait for the lock")
         return self
 
     def end(self, status=0):

@@ -105,7 +105,7 @@ def test_a_command_that_was_killed_leaves_word_to_the_next(name):
         first.begun()
         second.waits()
         os.kill(first.command, signal.SIGKILL)
-        pid, abandoned = second.line().split()
+        _, abandoned = second.line().split()
         assert abandoned == "1"
         assert first.process.wait(PATIENCE) == -signal.SIGKILL
         assert second.process.wait(PATIENCE) == 0
@@ -130,8 +130,7 @@ def test_kill_9_of_the_wrapper_frees_nothing_while_the_command_runs(kind, name):
     waiting = [name] if kind == "shared" else [name, *words]
     with Holder(name, *words) as first:
         first.begun()
-        alone = f"kill -0 {first.command} 2>/dev/null && echo two || echo one"
-        with Holder(*waiting, script=alone) as second:
+        with Holder(*waiting, script=ALONE.format(first.command)) as second:
             second.waits()
             os.kill(first.wrapper, signal.SIGKILL)
             first.process.wait(PATIENCE)

@@ -1,9 +1,13 @@
 """What the C core calls."""
 
-import logging
 from typing import Any
 
-logger = logging.getLogger("latchwork")
+
+def _warn(text: str, *facts: object) -> None:
+    # Not imported before it is needed: `latchwork run` is to start at once.
+    import logging
+
+    logging.getLogger("latchwork").warning(text, *facts)
 
 
 def _whom(pid: int) -> str:
@@ -12,7 +16,7 @@ def _whom(pid: int) -> str:
 
 def abandoned(lock: Any, pid: int, count: int) -> None:
     """Log that the lock was taken over from a process that died with it."""
-    logger.warning(
+    _warn(
         "%r: %s died while it held this lock; what the lock guards may be half done",
         lock,
         _whom(pid),
@@ -21,7 +25,7 @@ def abandoned(lock: Any, pid: int, count: int) -> None:
 
 def returned(semaphore: Any, pid: int, count: int) -> None:
     """Log that permits came back from a process that died with them."""
-    logger.warning(
+    _warn(
         "%r: %s died while it held %d of its permits; they have come back",
         semaphore,
         _whom(pid),
@@ -31,4 +35,4 @@ def returned(semaphore: Any, pid: int, count: int) -> None:
 
 def broke(barrier: Any, pid: int, count: int) -> None:
     """Log that a process that died in it broke the barrier."""
-    logger.warning("%r: %s died in this barrier, which is broken by that", barrier, _whom(pid))
+    _warn("%r: %s died in this barrier, which is broken by that", barrier, _whom(pid))

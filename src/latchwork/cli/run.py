@@ -1,7 +1,6 @@
 """``latchwork run``: a command, while a lock is held."""
 
 import errno
-import logging
 import os
 import signal
 import sys
@@ -83,7 +82,6 @@ def command(
         raise click.UsageError("--no-wait and --timeout exclude each other: say one of them")
     if shared and semaphore is not None:
         raise click.UsageError("--shared and --semaphore exclude each other: say one of them")
-    logging.basicConfig(format="latchwork: %(message)s", level=logging.WARNING)
     say = _say if verbose else _say_nothing
     held = find(name, namespace, shared=shared, permits=semaphore)
     try:

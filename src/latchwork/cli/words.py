@@ -1,6 +1,5 @@
 """What the commands for scripts have in common: how their words are read, and what they answer."""
 
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -90,6 +89,8 @@ def json_option(function: Function) -> Function:
 def answer(as_json: bool, text: str | None, **facts: object) -> None:
     """Say it as JSON if that was asked for; else the text, if there is one."""
     if as_json:
+        import json  # only now: `latchwork run`, which never comes here, is to start at once
+
         click.echo(json.dumps(facts))
     elif text is not None:
         click.echo(text)
