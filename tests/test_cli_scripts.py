@@ -1,4 +1,4 @@
-"""`latchwork event`, `latch` and `barrier`, as a script uses them; and what is said without their libraries."""
+"""`latchwork event`, `latch` and `barrier` in scripts; and what is said without their libraries."""
 
 import json
 import os
@@ -109,7 +109,6 @@ def test_a_party_that_is_killed_breaks_the_barrier_until_a_reset(name):
     assert f"process {parties[0].pid} died" in said
     assert f"latchwork: barrier {name!r}: it is broken\n" in said
     parties[0].communicate(timeout=PATIENCE)
-    del barrier
     assert status("barrier", "wait", name, "-p", "3") == 6
     assert latchwork("barrier", "show", name, "-p", "3").stdout == "broken\n"
     assert status("barrier", "reset", name, "-p", "3") == 0

@@ -1,4 +1,4 @@
-"""Heirs: what a killed process held is held until the one that it named has died, too, however one waits."""
+"""Heirs: what a killed process held is held until the one that it named has died, too."""
 
 import asyncio
 import contextlib
