@@ -37,6 +37,18 @@ def is_gone(pid):
     return state_of(pid) == "Z"
 
 
+def descendant(pid, file, text):
+    """A process below that one, in whose ``/proc/PID/file`` that text is; or None."""
+    with contextlib.suppress(OSError):  # they may end meanwhile
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            if text in Path(f"/proc/{child}/{file}").read_text():
+                return int(child)
+            found = descendant(child, file, text)
+            if found:
+                return found
+    return None
+
+
 def latchwork(*words, **how):
     """Run it to its end."""
     how = {"capture_output": True, "text": True, "timeout": PATIENCE, **how}
