@@ -12,6 +12,8 @@ from pathlib import Path
 
 from cli_scene import LATCHWORK, PATIENCE, Holder, is_gone
 
+from latchwork import RWLock
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -36,7 +38,14 @@ class Tool:
         return Holder(whole=self.words(*options), script=script)
 
     def is_held(self) -> bool:
-        return self.run("-n") == "exit 1"
+        """Whether another could not have it: by ``-n``, or what that does, which is faster."""
+        if self.is_flock:
+            return self.run("-n") == "exit 1"
+        rw = RWLock(name=self.place.name)
+        had = rw.acquire_write(block=False)
+        if had:
+            rw.release_write()
+        return not had
 
     @property
     def keep(self) -> list[str]:

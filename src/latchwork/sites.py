@@ -2,11 +2,9 @@
 
 import os
 import sys
+from inspect import CO_OPTIMIZED
 from multiprocessing import process
 from types import FrameType
-
-# inspect.CO_OPTIMIZED, without the 5 ms that importing inspect takes.
-CO_OPTIMIZED = 1
 
 COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _made: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from inspect import CO_OPTIMIZED
 from multiprocessing import context, reduction
 from types import FrameType
 from typing import Any, ClassVar, TypeVar
@@ -77,7 +78,7 @@ class Primitive:
             return cls._named(name, namespace, made)
         code = frame.f_code
         # Nearly always: inside of a function, where each is a new one.
-        if not code.co_flags & sites.CO_OPTIMIZED or code.co_name in sites.COMPREHENSIONS:
+        if not code.co_flags & CO_OPTIMIZED or code.co_name in sites.COMPREHENSIONS:
             key = sites.key(frame, cls.kind)
             if key is not None:
                 text = key.encode("utf-8", "surrogateescape")
