@@ -185,6 +185,20 @@ def test_the_wrapper_killed_at_any_moment_never_lets_two_run(name, tmp_path):
     assert latchwork("run", name, "--timeout", "5", "true").returncode == 0
 
 
+def test_where_no_process_can_be_started_it_says_so_and_releases(name):
+    import resource
+
+    done = latchwork(
+        *("run", name, "--keep", "true"),
+        # Enough files for Python and the lock, not for pipes beside them.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (6, 6)),
+    )
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no process could be started for 'true'" in done.stderr
+    assert not is_held(name)
+    assert not RWLock(name=name).abandoned
+
+
 def test_kill_9_of_the_waiting_costs_nobody_anything(name):
     with Holder(name) as first, Holder(name) as second, Holder(name) as third:
         first.begun()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_scene import until
+from cli_scene import state_of, until
 
 import latchwork
 from latchwork import program
@@ -23,7 +24,7 @@ def family():
     """Makes a process that holds something and, once killed, lives on in an heir; the heir's pid."""
     heirs = []
 
-    def make(take, arena):
+    def make(take, arena, live=signal.pause):
         told, ready = os.pipe(), os.pipe()
         holder = os.fork()
         if holder == 0:
@@ -31,7 +32,7 @@ def family():
             if heir == 0:
                 os.setsid()
                 os.close(told[1])
-                signal.pause()
+                live()
             take()
             arena().bequeath(heir)
             os.write(told[1], str(heir).encode())
@@ -138,6 +139,7 @@ def test_those_that_do_not_wait_see_it_as_well(family):
     assert not rw.acquire_read(block=False)
     assert not pool.acquire(block=False)
     assert lock.locked()
+    assert lock._owner_pid() == rw._writer_pid() == heir
     os.kill(heir, signal.SIGKILL)
     end = time.monotonic() + PATIENCE
     while not lock.acquire(block=False):
@@ -161,6 +163,27 @@ def test_one_that_takes_it_back_dies_alone(family):
     holder, _ = family(take, Arena)
     kill(holder)
     assert lock.acquire(block=False)
+
+
+SYS_EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
+
+
+def test_an_heir_lives_while_any_thread_of_it_does(family):
+    """Without its main thread it looks like a zombie in /proc."""
+    lock, go = latchwork.Lock(), os.pipe()
+
+    def live():
+        os.read(go[0], 1)
+        threading.Thread(target=signal.pause).start()
+        ctypes.CDLL(None).syscall(SYS_EXIT, 0)  # of this thread alone
+
+    holder, heir = family(lock.acquire, lambda: lock._arena, live)
+    os.write(go[1], b"x")
+    until(lambda: state_of(heir) == "Z", "the end of its main thread")
+    kill(holder)
+    assert not lock.acquire(block=False)
+    os.kill(heir, signal.SIGKILL)
+    assert lock.acquire(timeout=PATIENCE)
 
 
 def test_the_dead_are_no_heirs():

@@ -119,7 +119,7 @@ static PyObject *arena_members(PyObject *self, PyObject *unused) {
     for (uint32_t i = 0; pids && i < lw_load_acq(&arena->header->members_ready); i++) {
         uint32_t id = lw_load_acq(&arena->members[i].id);
         if (id == 0 || !lw_member_recheck(arena, id)) continue;
-        PyObject *pid = PyLong_FromUnsignedLong(arena->members[i].pid);
+        PyObject *pid = PyLong_FromUnsignedLong(lw_member_pid(arena, id));
         if (!pid || PyList_Append(pids, pid) < 0) Py_CLEAR(pids);
         Py_XDECREF(pid);
     }

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lw_crash.h"
@@ -46,11 +48,21 @@ bool lw_heir_is_locked(const struct lw_arena *arena, const struct lw_member *mem
     return fcntl(arena->fd, F_OFD_GETLK, &byte) != 0 || byte.l_type != F_UNLCK;
 }
 
+/* A zombie, or one of which the main thread alone has ended: /proc/PID/stat says the same of both. */
+static bool has_ended(uint32_t pid) {
+    int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (fd < 0) return lw_process_start((uint32_t)getpid()) != 0; /* as well as can be known, if by a /proc */
+    struct pollfd end = {.fd = fd, .events = POLLIN};
+    bool ended = poll(&end, 1, 0) == 1;
+    close(fd);
+    return ended;
+}
+
 static bool process_lives(uint32_t pid, uint64_t start) {
     uint64_t found = lw_process_start(pid);
     if (found) return found == start || !start;
     if (kill((pid_t)pid, 0) != 0) return errno == EPERM; /* it has become another user's, and hides */
-    return lw_process_start((uint32_t)getpid()) == 0;    /* a zombie, if there is a /proc here */
+    return !has_ended(pid);
 }
 
 bool lw_heir_lives(const struct lw_arena *arena, const struct lw_member *member, bool visible) {

@@ -74,6 +74,13 @@ bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id) {
     return word == 0 || (word & FUTEX_OWNER_DIED && lw_heir_exists(member));
 }
 
+uint32_t lw_member_pid(const struct lw_arena *arena, uint32_t id) {
+    struct lw_member *member = &arena->members[lw_member_index(id)];
+    uint32_t heir = lw_load_acq(&member->heir);
+    bool died = lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED;
+    return died && heir && lw_member_alive(arena, id) ? heir : member->pid;
+}
+
 bool lw_member_is_silent(const struct lw_arena *arena, uint32_t id) {
     return !lw_member_alive(arena, id) || lw_member_is_mute(arena, id);
 }

@@ -108,7 +108,12 @@ def _say_nothing(text: str) -> None:
 
 def _run(words: Sequence[str], held: Holding, keep: bool) -> int:
     mask = block()
-    started = start(words, held, keep=keep, mask=mask)
+    try:
+        started = start(words, held, keep=keep, mask=mask)
+    except OSError as error:
+        held.give_back()
+        _say(f"no process could be started for {words[0]!r}: {error.strerror}")
+        return exits.ERROR
     status = mind(started.pid)
     if started.kept is not None:
         os.close(started.kept)
