@@ -190,6 +190,8 @@ def test_ctrl_c_ends_the_wait_for_the_lock(name, terminal):
 
 def test_ctrl_z_and_fg(name, terminal):
     terminal.sendline(_line(name, "--", "cat"))
+    # What is typed is echoed at once: that says nothing of the command.
+    until(lambda: descendant(terminal.pid, "comm", "cat"), "the command")
     terminal.sendline("first")
     terminal.expect("first\r\n")
     terminal.sendcontrol("z")
