@@ -33,6 +33,14 @@ def state_of(pid):
     return stat.rpartition(b")")[2].split()[0].decode()
 
 
+def sleeps_in(pid, where):
+    """Whether it sleeps there in the kernel; anywhere, where the kernel does not say."""
+    with contextlib.suppress(OSError):
+        found = Path(f"/proc/{pid}/wchan").read_text()
+        return bool(re.search(where, found)) or (found == "0" and state_of(pid) == "S")
+    return False
+
+
 def is_gone(pid):
     return state_of(pid) == "Z"
 
@@ -91,8 +99,7 @@ class Holder:
     def waits(self):
         """Wait until it sleeps for want of the lock: it has no child yet."""
         self.start()
-        waiting = Path(f"/proc/{self.wrapper}/wchan")
-        until(lambda: re.search("futex|lock", waiting.read_text()), "the wait for the lock")
+        until(lambda: sleeps_in(self.wrapper, "futex|lock"), "the wait for the lock")
         return self
 
     def end(self, status=0):

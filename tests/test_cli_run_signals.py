@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from cli_scene import LATCHWORK, PATIENCE, Holder, descendant, is_gone, latchwork, state_of, until
+from cli_scene import (
+    LATCHWORK,
+    PATIENCE,
+    Holder,
+    descendant,
+    is_gone,
+    latchwork,
+    sleeps_in,
+    state_of,
+    until,
+)
 
 RECORDER = [sys.executable, "-S", "-E", str(Path(__file__).with_name("cli_recorder.py"))]
 
@@ -214,6 +224,7 @@ def test_a_command_that_catches_ctrl_z_is_told_once_of_it_and_of_its_end(name, t
     terminal.sendline(_line(name, "--", *RECORDER, "stopping"))
     terminal.expect(r"pid (\d+)\r\n")
     command = int(terminal.match[1])
+    wrapper = descendant(terminal.pid, "cmdline", "latchwork.cli")
     for _ in range(3):
         terminal.sendcontrol("z")
         expect_next(terminal, "got SIGTSTP\r\n")
@@ -221,6 +232,8 @@ def test_a_command_that_catches_ctrl_z_is_told_once_of_it_and_of_its_end(name, t
         expect_next(terminal, "at-prompt> ")
         terminal.sendline("fg")
         expect_next(terminal, "got SIGCONT\r\n")
+        # Another Ctrl-Z before it is quite back would stop it at once.
+        until(lambda: sleeps_in(wrapper, "sigtimedwait"), "the wrapper")
     os.kill(command, signal.SIGUSR2)
     expect_next(terminal, "at-prompt> ")
 

@@ -5,11 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pexpect
 import pytest
-from cli_scene import LATCHWORK, PATIENCE, latchwork, until
+from cli_scene import LATCHWORK, PATIENCE, latchwork, sleeps_in, until
 
 from latchwork import Barrier, Event, Latch
 
@@ -26,8 +25,7 @@ def start(*words):
 
 
 def asleep(process):
-    waits = Path(f"/proc/{process.pid}/wchan")
-    until(lambda: "futex" in waits.read_text(), "the wait")
+    until(lambda: sleeps_in(process.pid, "futex"), "the wait")
 
 
 def status(*words):

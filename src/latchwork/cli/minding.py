@@ -81,7 +81,8 @@ def _look(pid: int, stopped: bool) -> tuple[bool, int | None]:
 def _stop(number: int) -> None:
     """Until somebody says SIGCONT, which is the next signal to come.
 
-    Where no shell could say it (an orphaned group) the kernel lets nobody be stopped by these.
+    Where no shell could say it (an orphaned group) the kernel lets nobody be stopped by these: so not by
+    SIGSTOP. (A second Ctrl-Z in the instant before the signals are blocked again stops it at once.)
     """
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
