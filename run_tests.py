@@ -26,7 +26,8 @@ ONCE = (
     *(
         f"tests/test_{name}.py"
         for name in (
-            *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
+            *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "cli_flock"),
+            *("cli_run", "cli_run_signals", "crash_points"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
         )

@@ -3,9 +3,8 @@
 import os
 import sys
 
-if not sys.platform.startswith("linux") or os.uname().machine not in {"x86_64", "aarch64"}:
-    import platform  # takes long: only for who can't go on
-
+_machine = os.uname().machine.lower()
+if not sys.platform.startswith("linux") or _machine not in {"x86_64", "amd64", "aarch64", "arm64"}:
     raise ImportError(
         "Latchwork needs Linux on x86-64 or arm64, and this is "
         f"{sys.platform} on {platform.machine().lower()}."

@@ -104,6 +104,29 @@ class Scene:
         kill_at(victim, self.point)
         return others
 
+    def bequeather(self):
+        """What it holds is held until its heir has died, too."""
+        told = os.pipe()
+
+        def own():
+            self.lock.acquire()
+            heir = os.fork()
+            if heir == 0:
+                signal.pause()
+            os.write(told[1], str(heir).encode())
+            self.arm()
+            self.lock._arena.bequeath(heir)
+
+        victim = fork(own)
+        heir = int(os.read(told[0], 20))
+        try:
+            others = self.waiters()
+            kill_at(victim, self.point)
+            assert not self.lock.acquire(block=False)
+        finally:
+            os.kill(heir, signal.SIGKILL)
+        return others
+
     def event_waiter(self):
         with no_net():  # its own re-check passes there, too
             victim = fork(self.armed(self.event.wait))
@@ -201,6 +224,7 @@ SCENES = {
     "lock_marked": Scene.lock_waiter_before_sleep,
     "lock_woken": Scene.lock_waiter_woken,
     "lock_recovering": Scene.lock_heir,
+    "heir_set": Scene.bequeather,
     "lock_recovered": Scene.lock_heir,
     "alive_woken": Scene.lock_heir,
     "lock_released": Scene.lock_releaser,

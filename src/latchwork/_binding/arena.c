@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "../_native/lw_heir.h"
 #include "../_native/lw_member.h"
 #include "../_native/lw_slot.h"
 
@@ -118,11 +119,41 @@ static PyObject *arena_members(PyObject *self, PyObject *unused) {
     for (uint32_t i = 0; pids && i < lw_load_acq(&arena->header->members_ready); i++) {
         uint32_t id = lw_load_acq(&arena->members[i].id);
         if (id == 0 || !lw_member_recheck(arena, id)) continue;
-        PyObject *pid = PyLong_FromUnsignedLong(arena->members[i].pid);
+        PyObject *pid = PyLong_FromUnsignedLong(lw_member_pid(arena, id));
         if (!pid || PyList_Append(pids, pid) < 0) Py_CLEAR(pids);
         Py_XDECREF(pid);
     }
     return pids;
+}
+
+static struct lw_arena *as_member(PyObject *self) {
+    struct lw_arena *arena = ((Arena *)self)->arena;
+    if (!arena) return (raise_closed(), NULL);
+    return ensure_member(arena) ? arena : NULL;
+}
+
+static PyObject *arena_bequeath(PyObject *self, PyObject *args) {
+    unsigned pid;
+    if (!PyArg_ParseTuple(args, "I", &pid)) return NULL;
+    struct lw_arena *arena = as_member(self);
+    return arena ? PyBool_FromLong(lw_heir_set(arena, pid)) : NULL;
+}
+
+static PyObject *arena_bequeath_by_file(PyObject *self, PyObject *args) {
+    int fd;
+    if (!PyArg_ParseTuple(args, "i", &fd)) return NULL;
+    struct lw_arena *arena = as_member(self);
+    if (!arena) return NULL;
+    if (lw_heir_lock(arena, fd) != 0) return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+static PyObject *arena_inherited(PyObject *self, PyObject *unused) {
+    (void)unused;
+    struct lw_arena *arena = as_member(self);
+    if (!arena) return NULL;
+    const struct lw_member *member = &arena->members[lw_member_index(arena->self_id)];
+    return PyBool_FromLong(lw_load_acq(&member->heir_by_file) && lw_heir_is_locked(arena, member));
 }
 
 static PyObject *arena_sweep(PyObject *self, PyObject *unused) {
@@ -194,6 +225,9 @@ static PyMethodDef methods[] = {
     {"close", arena_close, METH_NOARGS, PyDoc_STR("close($self, /)\n--\n\nUnmap; not for a member.")},
     {"others", arena_others, METH_NOARGS, PyDoc_STR("others($self, /)\n--\n\nHow many other living processes are members.")},
     {"members", arena_members, METH_NOARGS, PyDoc_STR("members($self, /)\n--\n\nThe pids of the living members.")},
+    {"bequeath", arena_bequeath, METH_VARARGS, PyDoc_STR("bequeath($self, pid, /)\n--\n\nWhat this process holds is held until that one, too, is dead; 0: takes all of it back. False: it is dead.")},
+    {"bequeath_by_file", arena_bequeath_by_file, METH_VARARGS, PyDoc_STR("bequeath_by_file($self, fd, /)\n--\n\nAnd until nobody has this descriptor, opened anew on the arena's file, any more.")},
+    {"inherited", arena_inherited, METH_NOARGS, PyDoc_STR("inherited($self, /)\n--\n\nWhether somebody has such a descriptor.")},
     {"sweep", arena_sweep, METH_NOARGS, PyDoc_STR("sweep($self, /)\n--\n\nFree what only the dead held; how many slots.")},
     {"stateful", arena_stateful, METH_NOARGS, PyDoc_STR("stateful($self, /)\n--\n\nHow many named primitives differ from new ones.")},
     {"counts", arena_counts, METH_NOARGS, PyDoc_STR("counts($self, /)\n--\n\nHow full it is, in slots.")},

@@ -65,7 +65,7 @@ PyObject *call_hook(const char *name, const char *format, ...) {
 uint32_t pid_of(const struct lw_arena *arena, uint32_t id) {
     if (lw_member_index(id) >= lw_load_acq(&arena->header->members_ready)) return 0;
     const struct lw_member *member = &arena->members[lw_member_index(id)];
-    return member->last_id == id ? member->pid : 0;
+    return member->last_id == id ? lw_member_pid(arena, id) : 0;
 }
 
 bool tell(PyObject *self, const char *hook, uint32_t dead, uint32_t count) {

@@ -21,6 +21,7 @@
     X(alive_woken)         \
     X(member_claimed)      \
     X(member_locked)       \
+    X(heir_set)            \
     X(fork_child)          \
     X(slot_popped)         \
     X(slot_filled)         \

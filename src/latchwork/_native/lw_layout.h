@@ -16,7 +16,7 @@
 #include "lw_atomic.h"
 
 #define LW_MAGIC 0x4b5257484354414cull /* "LATCHWRK", little-endian */
-#define LW_LAYOUT_VERSION 2u
+#define LW_LAYOUT_VERSION 3u
 
 #define LW_MEMBER_BITS 14
 #define LW_MEMBERS_MAX (1u << LW_MEMBER_BITS)
@@ -147,7 +147,9 @@ struct lw_member {
     uint32_t family;    /* the id of the member from which all of this family were forked */
     uint32_t birth;     /* the arena's epoch at its fork */
     uint64_t attached_ns;
-    uint8_t reserved[16];
+    lw_word heir;         /* the process that it lives on in, or 0: see lw_heir.h */
+    lw_word heir_by_file; /* and in all that have the descriptor with its byte locked */
+    uint64_t heir_start;  /* of that process */
 };
 _Static_assert(sizeof(struct lw_member) == 128, "a member is two cache lines");
 

@@ -15,6 +15,7 @@
 
 #include "lw_crash.h"
 #include "lw_futex.h"
+#include "lw_heir.h"
 #include "lw_slot.h"
 
 static struct lw_arena *arenas;
@@ -63,26 +64,45 @@ bool lw_member_alive(const struct lw_arena *arena, uint32_t id) {
     struct lw_member *member = &arena->members[index];
     if (lw_load_acq(&member->id) != id) return false;
     if (lw_load_relaxed(&member->found_dead) == id) return false;
-    if (lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED) return false;
+    if (lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED && !lw_heir_exists(member)) return false;
     return lw_load_acq(&member->id) == id; /* else that was the word of one that uses the entry again */
 }
 
 bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id) {
-    return lw_load_relaxed(alive_word(&arena->members[lw_member_index(id)])) == 0;
+    struct lw_member *member = &arena->members[lw_member_index(id)];
+    uint32_t word = lw_load_acq(alive_word(member));
+    return word == 0 || (word & FUTEX_OWNER_DIED && lw_heir_exists(member));
+}
+
+uint32_t lw_member_pid(const struct lw_arena *arena, uint32_t id) {
+    struct lw_member *member = &arena->members[lw_member_index(id)];
+    uint32_t heir = lw_load_acq(&member->heir);
+    bool died = lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED;
+    return died && heir && lw_member_alive(arena, id) ? heir : member->pid;
+}
+
+bool lw_member_is_silent(const struct lw_arena *arena, uint32_t id) {
+    return !lw_member_alive(arena, id) || lw_member_is_mute(arena, id);
+}
+
+/* By pid and start time; `visible`: whether they mean anything here. */
+static bool process_lives(const struct lw_member *member, bool visible) {
+    if (!visible || member->start == 0) return true;
+    uint64_t found = lw_process_start(member->pid);
+    if (found == member->start) return true;
+    /* No /proc here: it exists, and more can't be known. */
+    return found == 0 && kill((pid_t)member->pid, 0) == 0 && lw_process_start((uint32_t)getpid()) == 0;
 }
 
 bool lw_member_recheck(struct lw_arena *arena, uint32_t id) {
     if (id == arena->self_id) return true;
     if (!lw_member_alive(arena, id)) return false;
     struct lw_member *member = &arena->members[lw_member_index(id)];
-    uint32_t pid = member->pid;
-    uint64_t start = member->start;
     /* In another pid namespace its number means somebody else here: only the kernel's mark counts. */
-    if (member->namespace != pid_namespace() || start == 0) return true;
-    uint64_t found = lw_process_start(pid);
-    if (found == start) return true;
-    if (found == 0 && kill((pid_t)pid, 0) == 0 && lw_process_start((uint32_t)getpid()) == 0)
-        return true; /* no /proc here: it exists, and more can't be known */
+    bool visible = member->namespace == pid_namespace();
+    bool died = lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED;
+    if (!died && process_lives(member, visible)) return true;
+    if (lw_heir_exists(member) && lw_heir_lives(arena, member, visible)) return true;
     if (lw_load_acq(&member->id) != id) return false;
     /* An id, not a flag: the entry may be another's by now. */
     lw_store_rel(&member->found_dead, id);
@@ -99,8 +119,8 @@ lw_word *lw_member_watch(struct lw_arena *arena, uint32_t id, uint32_t *expected
             *dead = true;
             return NULL;
         }
-        if (value == 0) return NULL;
-        if (value & FUTEX_OWNER_DIED || value & FUTEX_WAITERS) break;
+        if (value == 0 || value & FUTEX_OWNER_DIED) return NULL; /* it lives: without a word, or in its heir */
+        if (value & FUTEX_WAITERS) break;
         if (lw_cas_acqrel(word, &value, value | FUTEX_WAITERS)) {
             value |= FUTEX_WAITERS;
             break;
@@ -170,6 +190,8 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
     lw_mutex_init(&member->alive);
     /* CRASH: the entry is free still, as its id is 0. */
     LW_CRASH(member_claimed);
+    lw_store_relaxed(&member->heir, 0);
+    lw_store_relaxed(&member->heir_by_file, 0);
     lw_store_relaxed(&member->found_dead, 0); /* ids come again, once in a great while */
     member->pid = (uint32_t)getpid();
     member->start = lw_process_start(member->pid);

@@ -11,7 +11,8 @@
  *                                   | another thread than the main)  |
  *   tid                             | alive                          | a waiter, to tid | FUTEX_WAITERS
  *   tid | FUTEX_WAITERS             | alive, somebody sleeps on it   | the kernel, at its death
- *   FUTEX_OWNER_DIED (| WAITERS)    | dead, for ever                 | the next user of the entry
+ *   FUTEX_OWNER_DIED (| WAITERS)    | dead, for ever; with an heir   | the next user of the entry
+ *                                   | (lw_heir.h): unless that lives |
  *
  * Where the word can't tell (0; a sandbox), a re-check by pid and start time does; a zombie is dead. */
 #ifndef LW_MEMBER_H
@@ -27,13 +28,17 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
 void lw_member_lock_alive(struct lw_arena *arena);
 bool lw_member_has_alive(const struct lw_arena *arena);
 
+/* Of its process; of its heir, if it lives on in that. */
+uint32_t lw_member_pid(const struct lw_arena *arena, uint32_t id);
 /* By shared memory alone. May say true of one that died without a word: then lw_member_recheck tells. */
 bool lw_member_alive(const struct lw_arena *arena, uint32_t id);
-/* It has no alive word: its death is only found by lw_member_recheck. */
+/* It has no alive word, or lives on in its heir (lw_heir.h): its death is only found by lw_member_recheck. */
 bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id);
+/* No sleep on its alive word will end by its death any more: it is mute, or dead. */
+bool lw_member_is_silent(const struct lw_arena *arena, uint32_t id);
 /* By pid and start time: system calls. Marks what it finds dead. */
 bool lw_member_recheck(struct lw_arena *arena, uint32_t id);
-/* The word to sleep on for this member's death, marked so that the kernel will wake; NULL: it has none,
+/* The word to sleep on for this member's death, marked so that the kernel will wake; NULL: it is mute,
  * or is dead already (then *dead). */
 lw_word *lw_member_watch(struct lw_arena *arena, uint32_t id, uint32_t *expected, bool *dead);
 /* What the one that the kernel woke does first: wakes all others. */

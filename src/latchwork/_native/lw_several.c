@@ -283,7 +283,7 @@ static enum lw_slept sleep_on(struct lw_several *several, const struct lw_words 
 /* The kernel wakes one that watches a dead member: the others are told by that one. */
 static void tell_deaths(const struct lw_words *words) {
     for (unsigned i = 0; i < words->count; i++)
-        if (words->arenas[i] && !lw_member_alive(words->arenas[i], words->ids[i]))
+        if (words->arenas[i] && lw_member_is_silent(words->arenas[i], words->ids[i]))
             lw_member_tell(words->arenas[i], words->ids[i]);
 }
 

@@ -50,7 +50,8 @@ enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch) {
     /* Several words may have been woken and only one of them is named, but each of the dead woke one sleeper
      * only, which may have been this one: so it looks at all. */
     for (unsigned i = 1; i < watch->count; i++) {
-        if (lw_member_alive(arena, watch->ids[i])) continue;
+        bool by_word = watch->entries[i].address != watch->entries[0].address;
+        if (by_word ? !lw_member_is_silent(arena, watch->ids[i]) : lw_member_alive(arena, watch->ids[i])) continue;
         lw_member_tell(arena, watch->ids[i]);
         slept = LW_SLEPT_DEATH;
     }

@@ -305,7 +305,7 @@ static void fire_woken(struct lw_sleeper *sleeper, const struct sleep *sleep, en
 static bool lost_a_member(const struct lw_lane *lane) {
     for (unsigned i = 0; i < lane->places_count; i++) {
         const struct word *word = &lane->places[i].sleeper->words[lane->places[i].index];
-        if (!word->lane && !lw_member_alive(word->arena, word->id)) return true;
+        if (!word->lane && lw_member_is_silent(word->arena, word->id)) return true;
     }
     return false;
 }
@@ -315,7 +315,7 @@ static bool lost_a_member(const struct lw_lane *lane) {
 static void fire_bereaved(const struct sleep *sleep, struct lw_lane **fired) {
     bool any = false;
     for (unsigned i = 1; i < sleep->count; i++) {
-        if (!sleep->arenas[i] || lw_member_alive(sleep->arenas[i], sleep->ids[i])) continue;
+        if (!sleep->arenas[i] || !lw_member_is_silent(sleep->arenas[i], sleep->ids[i])) continue;
         lw_member_tell(sleep->arenas[i], sleep->ids[i]);
         any = true;
     }
