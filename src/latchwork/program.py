@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from multiprocessing import process, util
 
-from latchwork import _core, directory
+from latchwork import _core, cleaning, directory
 from latchwork.errors import GoneError, LatchworkError
 
 ENVIRONMENT = "LATCHWORK_PROGRAM"
@@ -51,7 +51,7 @@ def _clean_once() -> None:
     global _cleaned
     if not _cleaned:
         _cleaned = True
-        directory.clean()
+        cleaning.clean()
 
 
 def _was_started() -> bool:
