@@ -166,7 +166,7 @@ def find(name: str) -> "tuple[str, _core.Arena] | None":
     return None
 
 
-def _begin_in(directory: str) -> tuple[int, str]:
+def begin_in(directory: str) -> tuple[int, str]:
     """An empty file in it, with the shared lock on it, so that it is left alone from now on.
 
     Before that, somebody who cleans up may take it away, or the directory while it was empty: then anew.
@@ -199,7 +199,7 @@ def _create_in(
     """Make it, whole before it gets its name; None if somebody else was faster."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     path = os.path.join(directory, name)
-    fd, unfinished = _begin_in(directory)
+    fd, unfinished = begin_in(directory)
     try:
         os.fchmod(fd, 0o600)
         _core.format_arena(fd, secrets.token_bytes(16), persistent, root)

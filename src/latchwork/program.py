@@ -144,15 +144,19 @@ def arena() -> "_core.Arena":
     return _program if _program is not None else _find_program()
 
 
+def namespace_file(name: str) -> str:
+    """What the file of a namespace's arena is called."""
+    plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")
+
+
 def namespace(name: str) -> Place:
     """The arena of the namespace of that name, made if need be."""
     with _lock:
         place = _namespaces.get(name)
         if place is None:
-            plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-            file = directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")
-            path, found, _ = directory.find_or_create(file, persistent=True)
+            path, found, _ = directory.find_or_create(namespace_file(name), persistent=True)
             place = _namespaces[name] = _enter(path, found, name)
     _clean_once()
     return place
