@@ -86,7 +86,7 @@ def _offer(found: Iterator[tuple[str, str]], incomplete: str) -> list[Completion
     if os.environ.get(VARIABLE, "").startswith(
         "bash"
     ):  # which, unlike others, quotes nothing itself
-        offered = {NEEDS_QUOTES.sub(r"\\\1", word): hint for word, hint in offered.items()}
+        offered = {NEEDS_QUOTES.sub(r"\\\\\1", word): hint for word, hint in offered.items()}
     return [CompletionItem(word, help=hint) for word, hint in offered.items()]
 
 

@@ -16,6 +16,7 @@ def command(shell: str) -> int:
     For now:
       eval "$(latchwork completion bash)"       (zsh: the same, after compinit)
       latchwork completion fish | source
+
     \b
     For good:
       latchwork completion bash > ~/.local/share/bash-completion/completions/latchwork
