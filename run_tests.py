@@ -27,6 +27,7 @@ ONCE = (
         f"tests/test_{name}.py"
         for name in (
             *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
+            *("cli_clean", "cli_completion", "cli_doctor", "man_page"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
         )
@@ -78,15 +79,14 @@ def environment(version: str, python: str) -> Path | None:
     if not (place / "bin" / "python").exists() and not call(python, "-m", "venv", place):
         return None
     inside = place / "bin" / "python"
-    installed = call(
-        inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ".[test,lint,programs]"
-    )
+    install = (inside, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    installed = call(*install, ".[test,lint,programs,cli]")
     return inside if installed else None
 
 
 def check(inside: Path) -> list[str]:
     """The checks that need to run only once; which failed."""
-    sources = ("src", "tests", "benchmarks", "examples", "setup.py", "run_tests.py")
+    sources = ("src", "tests", "benchmarks", "examples", "man", "setup.py", "run_tests.py")
     failed = []
     for name, command in {
         "ruff check": (inside, "-m", "ruff", "check", *sources),
