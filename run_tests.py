@@ -27,7 +27,7 @@ ONCE = (
         f"tests/test_{name}.py"
         for name in (
             *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
-            *("cli_clean", "cli_completion", "cli_doctor", "man_page"),
+            *("cli_bench", "cli_clean", "cli_completion", "cli_doctor", "man_page"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
         )
