@@ -79,8 +79,9 @@ def environment(version: str, python: str) -> Path | None:
     if not (place / "bin" / "python").exists() and not call(python, "-m", "venv", place):
         return None
     inside = place / "bin" / "python"
-    install = (inside, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-    installed = call(*install, ".[test,lint,programs,cli]")
+    installed = call(
+        inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", ".[test,lint,programs]"
+    )
     return inside if installed else None
 
 

@@ -82,7 +82,7 @@ def section(path: str, command: click.Command) -> Iterator[str]:
     """A command, and those below it."""
     if isinstance(command, click.Group):
         yield f".SS {escaped(path)}"
-        yield from paragraphs(command.help or "")
+        yield "\n".join(paragraphs(command.help or "")).removeprefix(".PP\n")
         for name, inner in command.commands.items():
             yield from section(f"{path} {name}", inner)
         return
