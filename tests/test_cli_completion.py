@@ -8,7 +8,13 @@ import sys
 import pytest
 
 pytest.importorskip("click")
-pexpect = pytest.importorskip("pexpect")
+pytest.importorskip("pexpect")
+
+import click
+import pexpect
+from click.shell_completion import ShellComplete
+
+from latchwork.cli import completing
 
 PATIENCE = 30
 # Says what it was called with, so that what TAB made of a line is seen after Enter; else, the real one.
@@ -127,6 +133,17 @@ def test_where_nothing_is_nothing_is_offered_and_nothing_said(shell):
 def test_broken_arenas_are_no_matter_at_the_prompt(shell, arenas):
     (arenas / "namespace-default").write_text("nothing of the kind")
     becomes(shell, "latchwork rm bui", "rm", "bui")
+
+
+def test_pids_are_those_of_who_uses_latchwork(held, environment, monkeypatch):
+    monkeypatch.setenv("LATCHWORK_DIR", environment["LATCHWORK_DIR"])
+    command = click.Command("explain", params=[click.Argument(["pid"], type=click.IntRange(min=1))])
+    group = click.Group(commands={"explain": command})
+    completing.teach(group)
+    asked = ShellComplete(group, {}, "latchwork", completing.VARIABLE)
+    offered = [item.value for item in asked.get_completions(["explain"], "")]
+    assert str(held.pid) in offered
+    assert asked.get_completions(["explain"], "x") == []
 
 
 def test_an_unknown_shell_is_refused():

@@ -90,15 +90,20 @@ def _offer(found: Iterator[tuple[str, str]], incomplete: str) -> list[Completion
     return [CompletionItem(word, help=hint) for word, hint in offered.items()]
 
 
-TYPES: "dict[str, click.ParamType[Any]]" = {"name": Name(), "namespace": Namespace(), "pid": Pid()}
+# What a parameter of that name has to be, to be one, and what it is then.
+TYPES: "dict[str, tuple[type[click.ParamType[Any]], click.ParamType[Any]]]" = {
+    "name": (click.types.StringParamType, Name()),
+    "namespace": (click.types.StringParamType, Namespace()),
+    "pid": (click.types.IntParamType, Pid()),
+}
 
 
 def teach(command: click.Command) -> None:
     """Let all its parameters know what there is to be offered."""
     for parameter in command.params:
-        kind = TYPES.get(parameter.name or "")
-        if kind is not None and isinstance(kind, type(parameter.type)):
-            parameter.type = kind
+        of, taught = TYPES.get(parameter.name or "", (None, None))
+        if of is not None and taught is not None and isinstance(parameter.type, of):
+            parameter.type = taught
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             teach(inner)
