@@ -126,11 +126,8 @@ def test_names_that_there_are(shell, held):
     becomes(shell, "latchwork rm my", "rm", "my event's")
 
 
-def test_where_nothing_is_nothing_is_offered_and_nothing_said(shell):
+def test_what_is_not_there_or_broken_is_no_matter_at_the_prompt(shell, arenas):
     becomes(shell, "latchwork rm bui", "rm", "bui")
-
-
-def test_broken_arenas_are_no_matter_at_the_prompt(shell, arenas):
     (arenas / "namespace-default").write_text("nothing of the kind")
     becomes(shell, "latchwork rm bui", "rm", "bui")
 
