@@ -26,8 +26,9 @@ ONCE = (
     *(
         f"tests/test_{name}.py"
         for name in (
-            *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "cli_flock"),
-            *("cli_run", "cli_run_signals", "crash_points"),
+            *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
+            *("cli_bench", "cli_clean", "cli_completion", "cli_doctor", "cli_flock", "cli_run"),
+            *("cli_run_signals", "man_page"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
         )
@@ -93,7 +94,7 @@ def bytecode(version: str) -> dict[str, str]:
 
 def check(inside: Path, env: dict[str, str]) -> list[str]:
     """The checks that need to run only once; which failed."""
-    sources = ("src", "tests", "benchmarks", "examples", "setup.py", "run_tests.py")
+    sources = ("src", "tests", "benchmarks", "examples", "man", "setup.py", "run_tests.py")
     failed = []
     for name, command in {
         "ruff check": (inside, "-m", "ruff", "check", *sources),

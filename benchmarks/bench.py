@@ -4,22 +4,19 @@
 
 Every number is the median of several repeats, and the rivals take turns, so that whatever else the
 machine does meets both. The targets are for an idle machine. A missed one is marked and changes no exit
-status: this is no gate. What is measured: ``topics/``.
+status: this is no gate. What is measured: ``latchwork.bench`` (of
+which `latchwork bench` shows most), and ``topics/``.
 """
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from topics import alone, awaiting, contention, coroutines, costs, crowds, deaths, wakeups
-from topics.measuring import FULL, QUICK, Effort, Row
+from topics import awaiting, coroutines, costs, crowds, raw
 
-import latchwork
-
-HEADER = ("operation", "multiprocessing", "latchwork", "ratio", "target", "met")
+from latchwork.bench import alone, contention, deaths, measure, wakeups
+from latchwork.bench.measuring import FULL, QUICK, Effort, Row
+from latchwork.bench.table import machine, show
 
 PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     alone.locks,
@@ -29,14 +26,17 @@ PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     alone.without_a_rival,
     alone.creation,
     alone.managers,
-    wakeups.one,
+    wakeups.by_set,
+    raw.by_set,
+    wakeups.by_notify,
     wakeups.many,
     wakeups.meeting,
     contention.locks,
     contention.semaphores,
     contention.readers,
     costs.blocked,
-    deaths.deaths,
+    deaths.owners,
+    deaths.others,
     costs.memory,
     coroutines.alone,
     awaiting.hand_over,
@@ -46,46 +46,6 @@ PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
 )
 
 
-def measure_all(effort: Effort) -> Iterator[Row]:
-    """All rows; a part that fails is one row that says so, and the others go on."""
-    for part in PARTS:
-        try:
-            yield from part(effort)
-        except Exception as error:
-            name = f"{part.__module__}.{part.__name__}"
-            yield Row(f"{name}: {error!r}", "failed", "failed")
-
-
-def show(rows: list[Row], markdown: bool) -> str:
-    lines = [HEADER, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    bar = "| {} |" if markdown else "{}"
-    between = " | " if markdown else "  "
-    padded = [
-        [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)]
-        for line in lines
-    ]
-    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    padded.insert(1, rule if markdown else ["-" * width for width in widths])
-    return "\n".join(bar.format(between.join(line)).rstrip() for line in padded)
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown processor"
-
-
-def machine() -> str:
-    return (
-        f"{processor()} ({platform.machine()}), {len(os.sched_getaffinity(0))} CPUs, "
-        f"Linux {platform.release()}\n"
-        f"{platform.python_implementation()} {platform.python_version()}, "
-        f"latchwork {latchwork.__version__}, load {os.getloadavg()[0]:.1f}"
-    )
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer repeats: a minute or so")
@@ -93,7 +53,7 @@ def main() -> int:
     options = parser.parse_args()
     print(machine(), end="\n\n", flush=True)
     rows = []
-    for row in measure_all(QUICK if options.quick else FULL):
+    for row in measure(PARTS, QUICK if options.quick else FULL):
         rows.append(row)
         if sys.stderr.isatty():
             print(f"{row.operation}: {row.ours}", file=sys.stderr)

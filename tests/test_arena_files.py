@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import latchwork
-from latchwork import _core, directory, program
+from latchwork import _core, cleaning, program
 from latchwork.errors import CorruptError, InvalidNameError, KindError, LatchworkError, VersionError
 
 
@@ -68,7 +68,7 @@ def test_a_foreign_file_is_refused_and_left_as_it_is(here, content, error):
     path.chmod(0o600)
     with pytest.raises(error, match="namespace-foreign"):
         use("foreign")
-    directory.clean()
+    cleaning.clean()
     assert path.read_bytes() == content
 
 

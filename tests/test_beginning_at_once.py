@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from latchwork import directory
+from latchwork import cleaning, directory
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_file_that_is_cleaned_away_before_it_is_locked_is_made_anew(places, mo
         fd = real(path, *rest)
         if os.path.basename(path).startswith(directory.UNFINISHED) and not done:
             done.append(path)
-            directory.clean()
+            cleaning.clean()
         return fd
 
     monkeypatch.setattr(os, "open", opened)

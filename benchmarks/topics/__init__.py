@@ -1,1 +1,1 @@
-"""What is measured: a module a topic, and what they share in ``measuring`` and ``processes``."""
+"""What is measured beyond `latchwork.bench`: a module a topic."""

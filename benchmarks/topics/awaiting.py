@@ -14,9 +14,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
-from . import deaths, ways
-from .measuring import FORK, OURS, Effort, Row, at_least, seconds
-from .processes import hear, running, until, wait_till_asleep
+from latchwork.bench import deaths
+from latchwork.bench.measuring import FORK, OURS, Effort, Row, at_least, seconds
+from latchwork.bench.processes import hear, running, until, wait_till_asleep
+
+from . import ways
 from .ways import Way
 
 

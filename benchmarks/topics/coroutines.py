@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .measuring import OURS, Effort, Row, at_least, at_most, in_turn, seconds
+from latchwork.bench.measuring import OURS, Effort, Row, at_least, at_most, in_turn, seconds
 
 SLICES = 20
 WITH = "with x: pass"

@@ -8,9 +8,8 @@ from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from latchwork import program
-
-from .measuring import FORK, OURS, RIVALS, Effort, Row, at_most, seconds
-from .processes import running, wait_till_asleep
+from latchwork.bench.measuring import FORK, OURS, RIVALS, Effort, Row, at_most, seconds
+from latchwork.bench.processes import running, wait_till_asleep
 
 
 def block(call: Callable[[], object], place: int, ready: Any, used: Any) -> None:

@@ -12,9 +12,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
+from latchwork.bench.measuring import FORK, Effort, Row, at_least, seconds
+from latchwork.bench.processes import PATIENCE, hear, running
+
 from . import ways
-from .measuring import FORK, Effort, Row, at_least, seconds
-from .processes import PATIENCE, hear, running
 from .ways import Way
 
 TASKS = 1000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .measuring import FORK, OURS
+from latchwork.bench.measuring import FORK, OURS
 
 try:
     import filelock

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from latchwork import _core
 from latchwork.errors import (
     CorruptError,
-    LatchworkError,
     NoRoomError,
     UnsafeDirectoryError,
     VersionError,
@@ -51,7 +50,7 @@ def candidates() -> list[str]:
     return list(dict.fromkeys(os.path.join(place, own) for place in places if place))
 
 
-def _check(path: str) -> None:
+def check(path: str) -> None:
     """Refuse a directory whose files somebody else could have put there."""
     found = os.lstat(path)
     if not stat.S_ISDIR(found.st_mode):
@@ -70,13 +69,14 @@ def _usable() -> Iterator[str]:
     """The directories that exist and are safe."""
     for path in candidates():
         try:
-            _check(path)
+            check(path)
         except FileNotFoundError:
             continue
         yield path
 
 
-def _open_checked(path: str) -> int:
+def open_checked(path: str) -> int:
+    """Open what may be an arena, if it is certainly this user's."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -101,7 +101,8 @@ def _open_checked(path: str) -> int:
     return fd
 
 
-def _still_named(path: str, fd: int) -> bool:
+def still_named(path: str, fd: int) -> bool:
+    """Whether that path leads to this open file."""
     try:
         named = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
@@ -122,10 +123,15 @@ def map_file(path: str, fd: int) -> "_core.Arena":
         raise
 
 
+def is_older(fd: int) -> bool:
+    """Whether it is an arena of an earlier version."""
+    magic, version = struct.unpack("<QI", os.pread(fd, 12, 0).ljust(12, b"\0"))
+    return bool(magic == _core.MAGIC and 0 < version < _core.LAYOUT_VERSION)
+
+
 def _outdated(fd: int) -> bool:
     """Whether it is an arena of an earlier version that nobody uses any more."""
-    magic, version = struct.unpack("<QI", os.pread(fd, 12, 0).ljust(12, b"\0"))
-    if magic != _core.MAGIC or not 0 < version < _core.LAYOUT_VERSION:
+    if not is_older(fd):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,11 +144,11 @@ def open_path(path: str) -> "_core.Arena | None":
     """Open an existing arena, with the shared lock on it; None if there is none."""
     while True:
         try:
-            fd = _open_checked(path)
+            fd = open_checked(path)
         except FileNotFoundError:
             return None
         fcntl.flock(fd, fcntl.LOCK_SH)
-        if _still_named(path, fd):
+        if still_named(path, fd):
             if not _outdated(fd):
                 return map_file(path, fd)
             os.unlink(path)
@@ -159,7 +165,7 @@ def find(name: str) -> "tuple[str, _core.Arena] | None":
     return None
 
 
-def _begin_in(directory: str) -> tuple[int, str]:
+def begin_in(directory: str) -> tuple[int, str]:
     """An empty file in it, with the shared lock on it, so that it is left alone from now on.
 
     Before that, somebody who cleans up may take it away, or the directory while it was empty: then anew.
@@ -170,7 +176,7 @@ def _begin_in(directory: str) -> tuple[int, str]:
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o700)
-            _check(directory)
+            check(directory)
             unfinished = os.path.join(directory, f"{UNFINISHED}{os.getpid()}-{os.urandom(8).hex()}")
             fd = os.open(unfinished, flags, 0o600)
         except FileNotFoundError:
@@ -178,7 +184,7 @@ def _begin_in(directory: str) -> tuple[int, str]:
                 continue
             raise
         fcntl.flock(fd, fcntl.LOCK_SH)
-        if _still_named(unfinished, fd):
+        if still_named(unfinished, fd):
             return fd, unfinished
         os.close(fd)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), directory)
@@ -190,7 +196,7 @@ def _create_in(
     """Make it, whole before it gets its name; None if somebody else was faster."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     path = os.path.join(directory, name)
-    fd, unfinished = _begin_in(directory)
+    fd, unfinished = begin_in(directory)
     try:
         os.fchmod(fd, 0o600)
         _core.format_arena(fd, os.urandom(16), persistent, root)
@@ -239,8 +245,9 @@ def find_or_create(
             )
 
 
-def _remove(path: str, fd: int) -> None:
-    if _still_named(path, fd):
+def remove(path: str, fd: int) -> None:
+    """Take an arena away, and the directory if it was the last one in there."""
+    if still_named(path, fd):
         os.unlink(path)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(path))
@@ -265,45 +272,4 @@ def leave(path: str, arena: "_core.Arena") -> None:
         fcntl.flock(arena.fd, fcntl.LOCK_SH)
         return
     with contextlib.suppress(OSError):
-        _remove(path, arena.fd)
-
-
-def _clean_one(path: str) -> None:
-    """Remove what nobody uses any more; leave alone whatever is not certainly that."""
-    try:
-        fd = _open_checked(path)
-    except (OSError, LatchworkError):
-        return
-    arena = None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _still_named(path, fd):
-            return
-        if os.path.basename(path).startswith(UNFINISHED):
-            _remove(path, fd)
-            return
-        arena = _core.Arena(os.dup(fd))
-        if not _needed(arena):
-            _remove(path, fd)
-    except VersionError:
-        if os.path.basename(path).startswith(PROGRAM):
-            _remove(path, fd)
-    except (OSError, LatchworkError):
-        return
-    finally:
-        if arena is not None:
-            arena.close()
-        os.close(fd)
-
-
-def clean() -> None:
-    """Remove what killed programs left behind."""
-    for directory in candidates():
-        try:
-            _check(directory)
-            names = os.listdir(directory)
-        except OSError:
-            continue
-        for name in names:
-            if name.startswith((PROGRAM, NAMESPACE, UNFINISHED)):
-                _clean_one(os.path.join(directory, name))
+        remove(path, arena.fd)

@@ -12,7 +12,7 @@ import threading
 from multiprocessing import process, util
 from typing import NamedTuple
 
-from latchwork import _core, directory
+from latchwork import _core, cleaning, directory
 from latchwork.errors import GoneError, LatchworkError
 
 ENVIRONMENT = "LATCHWORK_PROGRAM"
@@ -48,7 +48,7 @@ def _clean_once() -> None:
     global _cleaned
     if not _cleaned:
         _cleaned = True
-        directory.clean()
+        cleaning.clean()
 
 
 def _was_started() -> bool:
@@ -143,17 +143,21 @@ def arena() -> "_core.Arena":
     return _program if _program is not None else _find_program()
 
 
+def namespace_file(name: str) -> str:
+    """What the file of a namespace's arena is called."""
+    import hashlib
+
+    plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")
+
+
 def namespace(name: str) -> Place:
     """The arena of the namespace of that name, made if need be."""
     with _lock:
         place = _namespaces.get(name)
         if place is None:
-            import hashlib
-
-            plain = name.isascii() and name.replace("-", "").replace(".", "").isalnum()
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
-            file = directory.NAMESPACE + (name if plain and len(name) < 100 else f"={digest[:32]}")
-            path, found, _ = directory.find_or_create(file, persistent=True)
+            path, found, _ = directory.find_or_create(namespace_file(name), persistent=True)
             place = _namespaces[name] = _enter(path, found, name)
     _clean_once()
     return place

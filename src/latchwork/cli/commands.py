@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -46,7 +47,9 @@ class Commands(click.Group):
             return None
         command: Any = importlib.import_module(COMMANDS[cmd_name]).command
         assert isinstance(command, click.Command)
-        return command
+        if "_LATCHWORK_COMPLETE" in os.environ:  # a shell asks
+    
+            return command
 
 
 @click.group(

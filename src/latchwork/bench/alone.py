@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .measuring import (
+from latchwork.bench.measuring import (
     FORK,
     OURS,
     RIVALS,
@@ -36,7 +36,8 @@ def beside_threading(lock: Any, effort: Effort) -> Row:
     """No target: between threads alone there is no cheaper lock than the interpreter's own."""
     theirs, ours = time_statement(WITH, (threading.Lock(), lock), effort)
     plain = f"{seconds(theirs)} (threading)"
-    return Row("the same, beside `threading.Lock`", plain, seconds(ours), f"{theirs / ours:.2f}")
+    row = Row("the same, beside `threading.Lock`", plain, seconds(ours), f"{theirs / ours:.2f}")
+    return row._replace(numbers=(theirs, ours), unit="s")
 
 
 def events(effort: Effort) -> Iterator[Row]:

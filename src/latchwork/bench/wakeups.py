@@ -2,18 +2,14 @@
 
 import ctypes
 import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.sharedctypes import RawArray, RawValue
-from pathlib import Path
 from typing import Any
 
-from .measuring import FORK, OURS, Effort, Pair, Row, at_most, both, faster, in_turn, more, seconds
-from .processes import PATIENCE, cpu_pair, running, until, wait_till_asleep
+from latchwork.bench.measuring import Effort, Row, both, faster, more
+from latchwork.bench.processes import cpu_pair, running, until, wait_till_asleep
 
 CROWD = 100
 PARTIES = 8
@@ -87,42 +83,18 @@ def condition_ping_pong(rounds: int, context: Any) -> float:
     return ping_pong(sides, rounds)
 
 
-def compile_ping_pong(directory: str) -> str | None:
-    """The raw ping-pong, or None where there is no C compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        return None
-    binary = os.path.join(directory, "futex_pingpong")
-    source = Path(__file__).parent.with_name("futex_pingpong.c")
-    subprocess.run([compiler, "-std=c11", "-O2", "-o", binary, str(source)], check=True)
-    return binary
+def where() -> str:
+    return "another" if len(set(cpu_pair())) == 2 else "the same"
 
 
-def raw_ping_pong(binary: str, rounds: int) -> float:
-    command = [binary, str(rounds), *map(str, cpu_pair())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
-    return float(done.stdout) * 1e-9
+def by_set(effort: Effort) -> Iterator[Row]:
+    pair = both(partial(event_ping_pong, effort.round_trips), effort.repeats)
+    yield faster(f"wake-up of a process on {where()} CPU by `set()`", pair, 2.2)
 
 
-def one(effort: Effort) -> Iterator[Row]:
-    rounds = effort.round_trips
-    with tempfile.TemporaryDirectory(prefix="latchwork-bench-") as directory:
-        binary = compile_ping_pong(directory)
-        measures = [partial(event_ping_pong, rounds, context) for context in (FORK, OURS)]
-        if binary is not None:
-            measures.append(partial(raw_ping_pong, binary, rounds))
-        theirs, ours, *raw = in_turn(measures, effort.repeats)
-    where = "another" if len(set(cpu_pair())) == 2 else "the same"
-    yield faster(f"wake-up of a process on {where} CPU by `set()`", Pair(theirs, ours), 2.2)
-    operation = "the same, beside a raw futex in C"
-    if raw:
-        times = ours / raw[0]
-        target = at_most(times, 1.5, lambda value: f"{value:g} times")
-        yield Row(operation, f"{seconds(raw[0])} (C)", seconds(ours), f"{times:.2f} times", *target)
-    else:
-        yield Row(operation, "no C compiler", seconds(ours))
-    pair = both(partial(condition_ping_pong, rounds), effort.repeats)
-    yield faster(f"wake-up of a process on {where} CPU by `notify()`", pair, 1.5)
+def by_notify(effort: Effort) -> Iterator[Row]:
+    pair = both(partial(condition_ping_pong, effort.round_trips), effort.repeats)
+    yield faster(f"wake-up of a process on {where()} CPU by `notify()`", pair, 1.5)
 
 
 def be_woken(

@@ -25,6 +25,10 @@ class Effort:
     crowds: int
     turns: int
     kills: int
+    turn: float = 1.0
+    """Seconds for which several take turns."""
+    parties: tuple[int, ...] = (2, 4, 8)
+    """How many of them."""
 
 
 FULL = Effort(
@@ -51,6 +55,14 @@ class Row(NamedTuple):
     ratio: str = ""
     target: str = ""
     met: str = ""
+    numbers: tuple[float | None, float | None] = (None, None)
+    """What the second and the third cell say, for programs."""
+    unit: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What is shown of it."""
+        return self.operation, self.theirs, self.ours, self.ratio, self.target, self.met
 
 
 def seconds(value: float) -> str:
@@ -79,13 +91,13 @@ def at_most(value: float, target: float, show: Callable[[float], str]) -> tuple[
 def faster(operation: str, pair: Pair, target: float | None) -> Row:
     """A row of two times and how many times the second goes into the first."""
     ratio = at_least(pair.theirs / pair.ours, target)
-    return Row(operation, seconds(pair.theirs), seconds(pair.ours), *ratio)
+    return Row(operation, seconds(pair.theirs), seconds(pair.ours), *ratio, pair, "s")
 
 
 def more(operation: str, pair: Pair, target: float | None) -> Row:
     """A row of how much each does in a second, and how many times more the second does."""
     ratio = at_least(pair.ours / pair.theirs, target)
-    return Row(operation, a_second(pair.theirs), a_second(pair.ours), *ratio)
+    return Row(operation, a_second(pair.theirs), a_second(pair.ours), *ratio, pair, "/s")
 
 
 def in_turn(measures: Sequence[Callable[[], float]], repeats: int) -> list[float]:
@@ -127,4 +139,5 @@ def statement_row(
 
 def unrivalled_row(operation: str, statement: str, made: object, effort: Effort) -> Row:
     """Time a statement about what multiprocessing does not have."""
-    return Row(operation, "", seconds(*time_statement(statement, (made,), effort)))
+    (ours,) = time_statement(statement, (made,), effort)
+    return Row(operation, "", seconds(ours), numbers=(None, ours), unit="s")

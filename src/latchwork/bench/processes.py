@@ -9,7 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from .measuring import FORK
+from latchwork.bench.measuring import FORK
 
 PATIENCE = 60.0
 

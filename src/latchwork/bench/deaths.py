@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
-from .measuring import FORK, OURS, Effort, Row, at_most, seconds
-from .processes import PATIENCE, running, until, wait_till_asleep
+from latchwork.bench.measuring import FORK, OURS, Effort, Row, at_most, seconds
+from latchwork.bench.processes import PATIENCE, running, until, wait_till_asleep
 
 WAITERS = 3
 LIMIT = 2.0
@@ -73,13 +73,16 @@ def rows(
     hung = kill(FORK, LIMIT)
     theirs = seconds(hung) if hung < LIMIT else "never"
     waits = sorted(kill(OURS, PATIENCE) for _ in range(effort.kills))
-    middle, late = statistics.median(waits), waits[len(waits) * 99 // 100 - 1]
-    yield Row(f"{operation} (median)", theirs, seconds(middle))
-    target = at_most(late, limit, seconds) if limit is not None else ()
-    yield Row(f"- 99 of {effort.kills} within", theirs, seconds(late), "", *target)
+    most = max(1, len(waits) * 99 // 100)
+    middle, late = statistics.median(waits), waits[most - 1]
+    got = hung if hung < LIMIT else None
+    yield Row(f"{operation} (median)", theirs, seconds(middle), numbers=(got, middle), unit="s")
+    target = at_most(late, limit, seconds) if limit is not None else ("", "")
+    operation = f"- {most} of {effort.kills} within"
+    yield Row(operation, theirs, seconds(late), "", *target, (got, late), "s")
 
 
-def deaths(effort: Effort) -> Iterator[Row]:
+def owners(effort: Effort) -> Iterator[Row]:
     logging.getLogger("latchwork").setLevel(logging.CRITICAL)  # each death is a warning
     yield from rows(
         f"owner killed, {WAITERS} wait: next one has it",
@@ -87,6 +90,10 @@ def deaths(effort: Effort) -> Iterator[Row]:
         0.005,
         effort,
     )
+
+
+def others(effort: Effort) -> Iterator[Row]:
+    logging.getLogger("latchwork").setLevel(logging.CRITICAL)
     yield from rows(
         f"holder of {PERMITS} permits killed, {WAITERS} wait: next one has one",
         lambda context, timeout: kill_owner(context.BoundedSemaphore(PERMITS), PERMITS, timeout),
