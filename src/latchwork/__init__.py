@@ -5,6 +5,7 @@
 
 from latchwork import _platform as _platform  # isort: skip  (first: it says where not to run)
 import multiprocessing as _multiprocessing
+from os import environ as _environ
 from importlib import import_module as _import_module
 from multiprocessing import (
     AuthenticationError,
@@ -49,6 +50,11 @@ from latchwork.primitives import (
     Semaphore,
 )
 from latchwork.waiting import wait, wait_async
+
+if _environ.get("LATCHWORK_PROFILE"):
+    from latchwork.profiling import recording as _recording
+
+    _recording.start_from_environment()
 
 __version__ = "0.3.0"
 

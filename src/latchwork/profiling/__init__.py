@@ -1,0 +1,10 @@
+"""How long each primitive was waited for and held, by call site: off by default, and free while it is off.
+
+See docs/profiling.md.
+"""
+
+from latchwork.profiling.merging import Line, Profile, load
+from latchwork.profiling.recording import start, stop, where
+from latchwork.profiling.table import report
+
+__all__ = ["Line", "Profile", "load", "report", "start", "stop", "where"]
