@@ -5,7 +5,6 @@
 
 from latchwork import _platform as _platform  # isort: skip  (first: it says where not to run)
 import multiprocessing as _multiprocessing
-from os import environ as _environ
 from importlib import import_module as _import_module
 from multiprocessing import (
     AuthenticationError,
@@ -18,6 +17,7 @@ from multiprocessing import (
     current_process,
     parent_process,
 )
+from os import environ as _environ
 from typing import Any as _Any
 
 from latchwork import _hooks as _hooks

@@ -70,7 +70,7 @@ static PyObject *release(const struct hook *hook, const struct call *call) {
         recording_kept(&held, primitive);
     else if (!recording_released(&held) && recording_begin(&moment, primitive, LW_MODE_SIGNAL, NULL, true) > 0) {
         /* It was acquired elsewhere. */
-        if (held.at_ns) moment.at_ns = held.at_ns;
+        moment.at_ns = held.at_ns;
         recording_signalled(&moment, LW_HAD);
     }
     return result;
@@ -97,6 +97,7 @@ static PyObject *condition_wait(const struct hook *hook, const struct call *call
     if (lock) {
         struct held held = recording_release(lock, LW_MODE_HELD);
         if (recording_row_of(&held, &row, &depth)) recording_released_all(&held, lock);
+        moment.at_ns = held.at_ns; /* what is held ends where the wait begins */
     }
     recording_blocks(&moment);
     PyObject *result = original(hook, call);

@@ -1,4 +1,4 @@
-"""How long each primitive was waited for and held, by call site: off by default, and free while it is off.
+"""How long each primitive was waited for and held, by call site: off by default, and free while off.
 
 See docs/profiling.md.
 """

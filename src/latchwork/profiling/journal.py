@@ -186,8 +186,8 @@ class _Sections:
 def _parse(path: str, data: bytes) -> Journal | None:
     if not data.strip(b"\0"):
         return None
-    magic, version, size, pid, parent, began, began_at, ended, dropped, *texts = _HEADER.unpack_from(
-        data
+    magic, version, size, pid, parent, began, began_at, ended, dropped, *texts = (
+        _HEADER.unpack_from(data)
     )
     if magic == 0 and version == 0:
         return None

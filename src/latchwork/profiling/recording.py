@@ -39,7 +39,7 @@ def _script() -> str:
 
 
 def _new_directory(where: str | os.PathLike[str] | None) -> str:
-    """One for this run of the program; None: in the directory of the arenas, to be removed at the end."""
+    """One for this run of the program; None: a temporary one, in the directory of the arenas."""
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
     if where is None:
         remove_leftovers()
@@ -78,8 +78,8 @@ def remove_leftovers() -> None:
 def start(where: str | os.PathLike[str] | bool = True) -> str:
     """Record from now on; the directory of the journals, one a process.
 
-    ``where``: a directory, in which each run of a program makes one of its own; or True: a temporary one. In
-    a process that a recording program has started it is that program's.
+    ``where``: a directory, in which each run of a program makes one of its own; or True: a temporary one,
+    removed at the end. In a process that a recording program has started it is that program's.
     """
     global _directory, _root, _temporary
     if _directory is not None:

@@ -1,8 +1,8 @@
-"""From events to slices: what each thread waited for and held, from when to when, and who let whom go on."""
+"""From events to slices: what each thread waited for and held, when, and who let whom go on."""
 
 from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latchwork.profiling.journal import (
     ACQUIRED,
@@ -26,12 +26,14 @@ class Slice:
 
     pid: int
     thread: int
-    kind: str  # wait, hold or signal
+    kind: str  # wait, hold, signal; of a hand-off: release, woken
     row: Row
     begin: int
     end: int
     ending: str
     lane: int = 0
+    then: "Slice | None" = None
+    """A wait: what was held after it."""
 
     @property
     def primitive(self) -> Primitive:
@@ -40,10 +42,12 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class HandOff:
-    """One let the other go on."""
+    """One let the other go on.
+
+    Two slices that begin when that was: readers take an arrow to lead from the slice that began first.
+    """
 
     giver: Slice
-    at: int
     taker: Slice
 
 
@@ -76,10 +80,15 @@ def _of_journal(journal: Journal, found: list[Slice], left: list[Slice]) -> None
         if event.what == SIGNALLED:
             found.append(Slice(journal.pid, thread, "signal", row, event.at, after, ending))
             continue
+        wait = None
         if event.took >= WORTH_SHOWING or event.ending or row.primitive.kind == "Barrier":
-            found.append(Slice(journal.pid, thread, "wait", row, event.at, after, ending))
+            wait = Slice(journal.pid, thread, "wait", row, event.at, after, ending)
+            found.append(wait)
         if event.what == ACQUIRED and event.hold:
-            held[event.hold] = Slice(journal.pid, thread, "hold", row, after, 0, "still held")
+            hold = Slice(journal.pid, thread, "hold", row, after, 0, "still held")
+            held[event.hold] = hold
+            if wait is not None:
+                wait.then = hold
     for hold in held.values():
         if _is_known_to_last(journal, hold):
             left.append(hold)
@@ -124,7 +133,10 @@ def _end_what_is_left(
 
 
 def hand_offs(found: list[Slice]) -> list[HandOff]:
-    """Who let those go on that waited: the last release, or signal, of another thread in their wait."""
+    """Who let those go on that waited: the last release, or signal, of another thread in their wait.
+
+    Their lanes must have been given.
+    """
     gives: dict[Primitive, list[tuple[int, Slice]]] = defaultdict(list)
     for one in found:
         if one.kind == "hold" and one.ending != "still held":
@@ -136,12 +148,28 @@ def hand_offs(found: list[Slice]) -> list[HandOff]:
     for some in gives.values():
         some.sort(key=lambda give: give[0])
     met = []
+    releases: dict[int, Slice] = {}  # one may let many go on
     for one in found:
         if one.kind == "wait" and one.ending == "had":
             give = _giver(gives.get(one.primitive, []), one)
             if give is not None:
-                met.append(HandOff(give[1], give[0], one))
+                giver = releases.setdefault(id(give[1]), _release(*give))
+                met.append(HandOff(giver, _woken(one)))
     return met
+
+
+def _release(moment: int, giver: Slice) -> Slice:
+    if giver.kind != "hold":
+        return giver
+    # Inside of what is held: the end of a slice is not part of it.
+    begin = max(giver.begin, moment - 1)
+    return replace(giver, kind="release", begin=begin, end=begin + 1)
+
+
+def _woken(wait: Slice) -> Slice:
+    if wait.then is not None and wait.then.end > wait.then.begin:
+        return wait.then
+    return replace(wait, kind="woken", begin=wait.end, end=wait.end + 1)
 
 
 def _giver(gives: list[tuple[int, Slice]], wait: Slice) -> tuple[int, Slice] | None:
@@ -166,16 +194,14 @@ def lanes(found: list[Slice]) -> list[Slice]:
     placed = sorted(found, key=lambda one: (one.pid, one.thread, one.begin, -one.end))
     for one in placed:
         stacks = threads[one.pid, one.thread]
-        for lane, stack in enumerate(stacks):
+        for stack in stacks:
             while stack and stack[-1].end <= one.begin:
                 stack.pop()
-            if not stack or one.end <= stack[-1].end:
-                break
-        else:
-            lane = len(stacks)
+        fits = [not stack or one.end <= stack[-1].end for stack in stacks]
+        one.lane = fits.index(True) if True in fits else len(stacks)
+        if one.lane == len(stacks):
             stacks.append([])
-        stacks[lane].append(one)
-        one.lane = lane
+        stacks[one.lane].append(one)
     return placed
 
 

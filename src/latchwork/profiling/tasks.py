@@ -1,8 +1,9 @@
-"""What coroutines wait for: recorded by wrappers in Python, as a wait of a task costs far more than one."""
+"""What coroutines wait for: recorded by wrappers in Python, as a wait of a task costs more than they."""
 
 import asyncio
 import functools
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -42,10 +43,18 @@ def _ending(error: BaseException) -> int:
     return _FAILED if isinstance(error, failures) else _INTERRUPTED
 
 
-async def _finishing(awaitable: Awaitable[Any], primitive: Any, begun: Any, acquires: bool) -> Any:
+async def _finishing(
+    call: Callable[[], Awaitable[Any]],
+    primitive: Any,
+    begun: Any,
+    acquires: bool,
+    since: int | None = None,
+) -> Any:
     """Await it, and record how it ended."""
+    # A coroutine may have been called long before it was begun.
+    begun = (*begun[:-1], time.monotonic_ns() if since is None else since)
     try:
-        result = await awaitable
+        result = await call()
     except BaseException as error:
         _core.recording_done(primitive, begun, _ending(error), acquires)
         raise
@@ -55,14 +64,15 @@ async def _finishing(awaitable: Awaitable[Any], primitive: Any, begun: Any, acqu
 
 async def entering(awaitable: Awaitable[Any], primitive: Any, begun: Any) -> None:
     """``async with`` that had to wait; its result is nobody's."""
-    await _finishing(awaitable, primitive, begun, True)
+    await _finishing(lambda: awaitable, primitive, begun, True, begun[-1])
 
 
-async def _waiting(lock: Any, wait: Coroutine[Any, Any, Any]) -> Any:
+async def _waiting(condition: Any, wait: Callable[[], Awaitable[Any]], begun: Any) -> Any:
     """A Condition's wait, in which the lock is not held."""
+    lock = condition._own_lock()
     paused = _core.pause_hold(lock)
     try:
-        return await wait
+        return await _finishing(wait, condition, begun, False)
     except GeneratorExit:
         paused = None  # closed: it does not come back with the lock
         raise
@@ -77,12 +87,12 @@ def _wrapper(method: _Method, mode: int) -> _Method:
     @functools.wraps(method)
     def recorded(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         begun = _core.recording_begin(self, mode, sys._getframe(1))
-        made = method(self, *args, **kwargs)
         if begun is None:
-            return made
+            return method(self, *args, **kwargs)
+        call = functools.partial(method, self, *args, **kwargs)
         if isinstance(self, Condition):
-            made = _waiting(self._own_lock(), made)
-        return _finishing(made, self, begun, mode != _WAIT)
+            return _waiting(self, call, begun)
+        return _finishing(call, self, begun, mode != _WAIT)
 
     recorded._is_coroutine = _MARK  # type: ignore[attr-defined]
     return recorded

@@ -18,6 +18,7 @@ _LANES = 1 << 23
 """Threads of the trace that are none: beyond all ids that the kernel gives (4,194,304)."""
 
 _Event = dict[str, Any]
+_MARKERS = frozenset({"release", "woken"})
 
 
 def events(profile: Profile) -> Iterator[_Event]:
@@ -28,19 +29,16 @@ def events(profile: Profile) -> Iterator[_Event]:
     rows = _Rows(profile.journals)
     yield from chain.from_iterable(map(_of_process, range(len(profile.journals)), profile.journals))
     yield from rows.names(found)
-    for one in found:
+    met = hand_offs(found)
+    both = {id(one): one for pair in met for one in (pair.giver, pair.taker)}
+    markers = [one for one in both.values() if one.kind in _MARKERS]
+    # A reader takes those of one moment in the order in which they stand here: slices before arrows.
+    for one in chain(found, markers):
         yield _of_slice(one, base, rows.tid(one))
-    for number, met in enumerate(hand_offs(found), 1):
+    for number, pair in enumerate(met, 1):
         common = {"name": "hand-off", "cat": "hand-off", "id": number}
-        # Inside of its slice: the end of one belongs to what comes next.
-        given = max(met.giver.begin, min(met.at, met.giver.end - 1))
-        taken = max(given, met.taker.end - 1)
-        giver, taker = rows.tid(met.giver), rows.tid(met.taker)
-        yield common | {"ph": "s", "ts": _us(given - base), "pid": met.giver.pid, "tid": giver}
-        yield common | {
-            **{"ph": "f", "bp": "e", "ts": _us(taken - base)},
-            **{"pid": met.taker.pid, "tid": taker},
-        }
+        yield common | {"ph": "s"} | _at(pair.giver, base, rows)
+        yield common | {"ph": "f", "bp": "e"} | _at(pair.taker, base, rows)
 
 
 def write(profile: Profile, path: str | os.PathLike[str]) -> None:
@@ -67,6 +65,10 @@ def _write_list(write: Any, found: Iterable[_Event]) -> None:
 def _us(ns: int) -> float:
     """Microseconds, as the format has it, to the nanosecond."""
     return round(ns / 1000, 3)
+
+
+def _at(one: Slice, base: int, rows: "_Rows") -> _Event:
+    return {"ts": _us(one.begin - base), "pid": one.pid, "tid": rows.tid(one)}
 
 
 class _Rows:
@@ -113,8 +115,8 @@ def _of_process(place: int, journal: Journal) -> Iterator[_Event]:
 
 
 def _of_slice(one: Slice, base: int, tid: int) -> _Event:
-    verbs = {"wait": "wait for ", "hold": "", "signal": ""}
-    name = f"{verbs[one.kind]}{one.primitive.title}"
+    verbs = {"wait": "wait for ", "release": "release ", "woken": "had "}
+    name = f"{verbs.get(one.kind, '')}{one.primitive.title}"
     if one.kind == "signal" or one.row.mode in ("read", "write"):
         name += {"signal": ": signal", "read": ": read", "write": ": write"}[one.row.mode]
     site = one.row.site
