@@ -14,7 +14,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from topics import alone, awaiting, contention, coroutines, costs, crowds, deaths, wakeups
+from topics import (
+    alone,
+    awaiting,
+    contention,
+    coroutines,
+    costs,
+    crowds,
+    deaths,
+    profiling,
+    wakeups,
+)
 from topics.measuring import FULL, QUICK, Effort, Row
 
 import latchwork
@@ -43,6 +53,8 @@ PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     awaiting.owner_killed,
     crowds.idle,
     crowds.scale,
+    profiling.off,
+    profiling.on,
 )
 
 
