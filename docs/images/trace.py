@@ -21,7 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
 ZOOM = 4
-SLICE = (600, 201)  # something of the first worker
+FIRST_ROW = 201
 
 PROGRAM = """
 import time
@@ -85,8 +85,14 @@ def photograph(page: Page, address: str, trace: Path) -> None:
     for _ in range(ZOOM):
         page.keyboard.press("w", delay=60)
     page.wait_for_timeout(500)
-    page.mouse.click(*SLICE)  # the arrows of one that is chosen are shown
-    page.wait_for_timeout(2000)
+    # The arrows of the slice that is chosen are shown: look for one of the first worker's that has some.
+    for x in range(700, 1400, 40):
+        page.mouse.click(x, FIRST_ROW)
+        page.wait_for_timeout(500)
+        if page.get_by_text("Preceding Flows").count():
+            break
+    page.mouse.move(20, 700)
+    page.wait_for_timeout(1000)
     page.screenshot(path=str(HERE / "trace.png"))
 
 
@@ -99,7 +105,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         trace = record(Path(home))
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1500, "height": 800})
+        page = browser.new_page(viewport={"width": 1500, "height": 900})
         photograph(page, f"http://127.0.0.1:{server.server_port}/", trace)
         browser.close()
     server.shutdown()

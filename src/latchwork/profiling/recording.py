@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import sys
 import threading
 from multiprocessing import process, util
+from typing import Literal
 
 from latchwork import _core, directory, primitives, program
 from latchwork.errors import LatchworkError
@@ -17,6 +19,7 @@ ENVIRONMENT = "LATCHWORK_PROFILE"
 EVENTS_ENVIRONMENT = "LATCHWORK_PROFILE_EVENTS"
 EVENTS = 1 << 18
 TEMPORARY = "profile-"
+_RUN = re.compile(r"-[0-9]+-[0-9a-f]{8}/?$")
 _OFF = frozenset({"", "0", "false", "no", "off"})
 _ON = frozenset({"1", "true", "yes", "on"})
 
@@ -35,7 +38,8 @@ def _events() -> int:
 
 def _script() -> str:
     """What this program is called; also in a child, which has its parent's arguments."""
-    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    return "python" if not name or name.startswith("-") else name
 
 
 def _new_directory(where: str | os.PathLike[str] | None) -> str:
@@ -75,7 +79,12 @@ def remove_leftovers() -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def start(where: str | os.PathLike[str] | bool = True) -> str:
+def _is_run(path: str) -> bool:
+    """Whether ``_new_directory()`` has made it."""
+    return os.path.isdir(path) and _RUN.search(path) is not None
+
+
+def start(where: str | os.PathLike[str] | Literal[True] = True) -> str:
     """Record from now on; the directory of the journals, one a process.
 
     ``where``: a directory, in which each run of a program makes one of its own; or True: a temporary one,
@@ -84,11 +93,11 @@ def start(where: str | os.PathLike[str] | bool = True) -> str:
     global _directory, _root, _temporary
     if _directory is not None:
         return _directory
-    if program._is_child() and isinstance(where, str | os.PathLike) and os.path.isdir(where):
+    if where is not True and program._is_child() and _is_run(os.fspath(where)):
         found = os.fspath(where)
     else:
-        _temporary = isinstance(where, bool)
-        found = _new_directory(None if isinstance(where, bool) else where)
+        found = _new_directory(None if where is True else where)
+        _temporary = where is True
         _root = os.getpid()
     _directory = os.environ[ENVIRONMENT] = found
     tasks.install()
@@ -102,9 +111,15 @@ def start_from_environment() -> None:
     text = os.environ.get(ENVIRONMENT, "").strip()
     if text.lower() in _OFF:
         return
-    inherited = not program._is_child() and os.path.basename(text).startswith(TEMPORARY)
+    inherited = os.path.basename(text).startswith(TEMPORARY)
+    if program._is_child() and not os.path.isdir(text):
+        return  # the program that began it has ended
     try:
-        start(True if inherited or text.lower() in _ON else text)
+        if program._is_child():
+            start(text)
+        else:
+            # One that another program has inherited from is that one's, and goes with it.
+            start(True if inherited or text.lower() in _ON else text)
     except (OSError, LatchworkError) as error:
         print(f"latchwork: nothing is recorded: {error}", file=sys.stderr)
 
