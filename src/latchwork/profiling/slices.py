@@ -133,7 +133,7 @@ def _end_what_is_left(
 
 
 def hand_offs(found: list[Slice]) -> list[HandOff]:
-    """Who let those go on that waited: the last release, or signal, of another thread in their wait.
+    """Who let those go on that waited: the last release, or signal, that falls into their wait.
 
     Their lanes must have been given.
     """
@@ -173,15 +173,10 @@ def _woken(wait: Slice) -> Slice:
 
 
 def _giver(gives: list[tuple[int, Slice]], wait: Slice) -> tuple[int, Slice] | None:
-    at = bisect_left(gives, wait.end, key=lambda give: give[0])
-    while at:
-        at -= 1
-        moment, giver = gives[at]
-        if moment <= wait.begin:
-            return None
-        if (giver.pid, giver.thread) != (wait.pid, wait.thread):
-            return moment, giver
-    return None
+    before = bisect_left(gives, wait.end, key=lambda give: give[0])
+    if before == 0 or gives[before - 1][0] <= wait.begin:
+        return None
+    return gives[before - 1]
 
 
 def lanes(found: list[Slice]) -> list[Slice]:
