@@ -29,6 +29,7 @@ ONCE = (
             *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
+            "profiling_trace",
         )
     ),
 )

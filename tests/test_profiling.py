@@ -374,7 +374,7 @@ def test_a_temporary_directory_is_gone_at_the_end(run, arenas):
 
 @pytest.mark.parametrize("value", ["", "0", "off", "False"])
 def test_off_by_the_environment(run, value):
-    done = run(PROGRAM, "spawn", LATCHWORK_PROFILE=value, check=False)
+    done = run(PROGRAM, "fork", LATCHWORK_PROFILE=value, check=False)
     assert (done.stdout, done.stderr) == ("[0, 0, 0]\n", "")
 
 

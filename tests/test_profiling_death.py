@@ -194,6 +194,19 @@ def test_a_full_journal_drops_events_and_no_sums(tmp_path, monkeypatch):
     assert "1,900 events were dropped" in text
 
 
+def test_a_long_trace_is_not_made_at_the_end_of_the_program(run, tmp_path):
+    source = (
+        "import latchwork\nfrom latchwork.profiling import table\n"
+        "table.AT_ONCE = 10\nlock = latchwork.Lock()\n"
+        "for _ in range(6):\n    with lock:\n        pass\n"
+    )
+    done = run(source, LATCHWORK_PROFILE=str(tmp_path / "p"), check=False)
+    assert done.returncode == 0
+    directory = merging.newest(tmp_path / "p")
+    assert f"latchwork trace {directory} -o trace.json" in done.stderr
+    assert "trace.json" not in os.listdir(directory)
+
+
 def test_beyond_the_room_for_rows_all_is_one_row(tmp_path):
     directory = profiling.start(tmp_path)
     locks = [latchwork.Lock() for _ in range(3000)]

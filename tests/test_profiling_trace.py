@@ -205,6 +205,9 @@ def test_the_command_writes_it_and_shows_the_table(recorded, tmp_path, capfd, mo
     both = capfd.readouterr()
     assert json.loads(both.out)["traceEvents"]
     assert "Lock 'build'" in both.err
+    assert cli.main(["trace", str(recorded), "--json"]) == 0
+    lines = json.loads(capfd.readouterr().out)["lines"]
+    assert {line["count"] for line in lines if line["primitive"] == "Lock 'build'"} >= {15, 9}
     empty = tmp_path / "empty"
     empty.mkdir()
     assert cli.main(["trace", str(empty)]) == cli.exits.ERROR

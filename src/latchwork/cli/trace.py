@@ -1,7 +1,9 @@
 """``latchwork trace``."""
 
+import json
 import os
 import sys
+from dataclasses import asdict
 
 import click
 from rich.console import Console
@@ -29,8 +31,11 @@ Examples:
     help="Where to write the trace; - is standard output.",
 )
 @click.option("--summary", is_flag=True, help="Show the table of what was waited for and held.")
+@click.option("--json", "as_json", is_flag=True, help="The table as JSON, whole; times in seconds.")
 @click.option("--lines", default=40, show_default=True, help="So many lines of it at most.")
-def command(directory: str | None, output: str | None, summary: bool, lines: int) -> int:
+def command(
+    directory: str | None, output: str | None, summary: bool, as_json: bool, lines: int
+) -> int:
     """Make a trace of a program that was recorded, for Perfetto or chrome://tracing.
 
     DIRECTORY is what LATCHWORK_PROFILE was set to, of which the last run is taken, or one run in there.
@@ -47,9 +52,23 @@ def command(directory: str | None, output: str | None, summary: bool, lines: int
     if output is not None:
         trace.write(profile, "/dev/stdout" if output == "-" else output)
         _say(profile, output)
-    if summary or output is None:
+    if as_json:
+        click.echo(_json(profile), err=output == "-")
+    elif summary or output is None:
         _show(profile, lines, to_stderr=output == "-")
     return exits.OK
+
+
+def _json(profile: Profile) -> str:
+    told = {
+        "program": profile.program,
+        "directory": profile.directory,
+        "processes": len(profile.journals),
+        "events": profile.events,
+        "dropped": profile.dropped,
+        "lines": [asdict(line) for line in profile.lines],
+    }
+    return json.dumps(told, indent=2)
 
 
 def _find(directory: str | None) -> str | None:

@@ -13,6 +13,8 @@ HEADER = (
 )
 LEFT = frozenset({0, 1, 2})
 LINES = 40
+AT_ONCE = 300_000
+"""Of more events than these a trace is made when it is asked for, and not while a program ends."""
 
 
 def seconds(value: float) -> str:
@@ -98,7 +100,10 @@ def tell(directory: str, *, trace: bool) -> None:
     if not profile.journals:
         return
     print(summary(profile), file=sys.stderr)
-    if trace:
+    if trace and profile.events > AT_ONCE:
+        told = f"Its trace, of {profile.events:,} events: latchwork trace {directory} -o trace.json"
+        print(told, file=sys.stderr)
+    elif trace:
         path = os.path.join(directory, "trace.json")
         write(profile, path)
         print(f"Its trace, for https://ui.perfetto.dev: {path}", file=sys.stderr)
