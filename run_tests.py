@@ -31,6 +31,7 @@ ONCE = (
             *("cli_run_signals", "man_page"),
             *("death_barrier", "death_condition"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
+            "profiling_trace",
         )
     ),
 )

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from topics import awaiting, coroutines, costs, crowds, raw
+from topics import awaiting, coroutines, costs, crowds, profiling, raw
 
 from latchwork.bench import alone, contention, deaths, measure, wakeups
 from latchwork.bench.measuring import FULL, QUICK, Effort, Row
@@ -43,6 +43,8 @@ PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
     awaiting.owner_killed,
     crowds.idle,
     crowds.scale,
+    profiling.off,
+    profiling.on,
 )
 
 

@@ -1,7 +1,7 @@
 """Each primitive against a plain model: two processes, two handles in each, and anything in any order.
 
 Nobody waits for what the model says is not to be had; who is to wait does so on a thread of its own, and
-the model says who goes on. The other process may be killed at any time. LATCHWORK_PROFILE says how long
+the model says who goes on. The other process may be killed at any time. LATCHWORK_EXAMPLES says how long
 to look: dev (the usual run), ci, night.
 """
 
@@ -52,7 +52,7 @@ for name, examples, steps, phases in (
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-PROFILE = settings.get_profile(os.environ.get("LATCHWORK_PROFILE", "dev"))
+PROFILE = settings.get_profile(os.environ.get("LATCHWORK_EXAMPLES", "dev"))
 
 HERE, THERE = 0, 1
 SIDES = st.sampled_from([(p, h) for p in (HERE, THERE) for h in (0, 1)])

@@ -17,6 +17,7 @@ from multiprocessing import (
     current_process,
     parent_process,
 )
+from os import environ as _environ
 from typing import Any as _Any
 
 from latchwork import _hooks as _hooks
@@ -49,6 +50,11 @@ from latchwork.primitives import (
     Semaphore,
 )
 from latchwork.waiting import wait, wait_async
+
+if _environ.get("LATCHWORK_PROFILE"):
+    from latchwork.profiling import recording as _recording
+
+    _recording.start_from_environment()
 
 __version__ = "0.3.0"
 

@@ -96,6 +96,7 @@ int give_method(PyTypeObject *type, PyMethodDef *method);
 
 /* What `await` finds done. A new reference. */
 PyObject *ready(void);
+bool is_ready(PyObject *object);
 /* waiting.c: a Wait for that handle, whose task is to be filled in. */
 struct lw_task;
 PyObject *new_wait(PyObject *handle);
@@ -114,11 +115,20 @@ PyObject *barrier_result(PyObject *self, struct lw_barrier_wait *wait, int outco
 /* semaphore.c, rwlock.c: where the last one granted was counted. */
 void semaphore_keep_hint(PyObject *self, struct lw_cell *hint);
 void rwlock_keep_hint(PyObject *self, struct lw_cell *hint);
+/* rwlock.c: what a `with` statement enters, and of which primitive it is. */
+extern PyTypeObject *hold_type;
+extern PyMethodDef hold_methods[];
+PyObject *hold_rwlock(PyObject *self, bool *write);
+/* condition.c: Latchwork's; NULL: it has none, or one of another kind. */
+PyObject *condition_lock(PyObject *self);
+/* handle.c: as a type of the core defines it; NULL: it does not. */
+PyMethodDef *method_of(PyTypeObject *type, const char *name);
 bool read_several(PyObject *handles, struct lw_several *several);
 PyObject *readiness(struct lw_several *several);
 
 int add_bound(PyObject *module);
 int add_ready(PyObject *module);
+int add_profile(PyObject *module);
 int add_waiting(PyObject *module);
 int add_tasks(PyObject *module);
 int add_arena(PyObject *module);

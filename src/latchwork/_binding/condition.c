@@ -13,6 +13,11 @@ typedef struct {
 
 static Handle *lock_of(PyObject *self) { return (Handle *)((Condition *)self)->lock; }
 
+PyObject *condition_lock(PyObject *self) {
+    const Condition *condition = (Condition *)self;
+    return condition->foreign ? NULL : condition->lock;
+}
+
 /* Only one that was made by hand, by none of Latchwork's ways, has none. */
 static bool has_lock(PyObject *self) {
     if (((Condition *)self)->lock) return true;

@@ -177,6 +177,14 @@ bool is_handle(PyObject *object) {
     return false;
 }
 
+PyMethodDef *method_of(PyTypeObject *type, const char *name) {
+    PyMethodDef *method = type == hold_type ? hold_methods : NULL;
+    for (int i = 0; i < TYPES_MAX && known[i].type; i++)
+        if (known[i].type == type) method = known[i].methods;
+    while (method && method->ml_name && strcmp(method->ml_name, name) != 0) method++;
+    return method && method->ml_name ? method : NULL;
+}
+
 /* A method found on the very type of an object is called on CPython's fastest path; one inherited from a
  * base is not (5 to 10 ns). So the public class gets descriptors of its own for the same functions. */
 static PyObject *own_methods(PyObject *module, PyObject *type) {

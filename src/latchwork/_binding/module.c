@@ -164,7 +164,7 @@ static int execute(PyObject *module) {
     Py_XDECREF(magic);
     if (failed || PyModule_AddIntConstant(module, "LAYOUT_VERSION", LW_LAYOUT_VERSION) < 0) return -1;
     int (*const adds[])(PyObject *) = {add_bound, add_ready, add_waiting, add_tasks, add_arena, add_lock, add_event, add_rlock, add_semaphore,
-                                       add_latch, add_condition, add_barrier, add_rwlock};
+                                       add_latch, add_condition, add_barrier, add_rwlock, add_profile};
     for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
         if (adds[i](module) < 0) return -1;
     PyMethodDef *const functions_elsewhere[] = {&own_methods_definition, &wait_any_definition};

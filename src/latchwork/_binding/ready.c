@@ -42,6 +42,8 @@ PyObject *ready(void) {
     return ready_object;
 }
 
+bool is_ready(PyObject *object) { return object == ready_object; }
+
 int add_ready(PyObject *module) {
     PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
     if (!type || PyModule_AddType(module, type) < 0) return -1;

@@ -16,7 +16,7 @@ typedef struct {
     bool write;
 } Hold;
 
-static PyTypeObject *hold_type;
+PyTypeObject *hold_type;
 
 static PyObject *release(PyObject *self, bool write);
 
@@ -164,6 +164,11 @@ static PyObject *hold_enter(PyObject *self, PyObject *unused) {
     return got;
 }
 
+PyObject *hold_rwlock(PyObject *self, bool *write) {
+    *write = ((Hold *)self)->write;
+    return ((Hold *)self)->rwlock;
+}
+
 void rwlock_keep_hint(PyObject *self, struct lw_cell *hint) { ((RWLock *)self)->hint = hint; }
 
 /* Not past the tasks of this process that wait. */
@@ -216,7 +221,7 @@ static void hold_dealloc(PyObject *self) {
     Py_DECREF((PyObject *)hold_type);
 }
 
-static PyMethodDef hold_methods[] = {
+PyMethodDef hold_methods[] = {
     {"__enter__", hold_enter, METH_NOARGS,
      PyDoc_STR("__enter__($self, /)\n--\n\nAcquire; True. TimeoutError if it took too long.")},
     {"__exit__", (PyCFunction)(void (*)(void))hold_exit, METH_FASTCALL,

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from latchwork.cli.commands import run
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich", "textual", "grandalf"}:
+        if error.name not in {"click", "rich"}:
             raise
         if words == ["tour"]:
             from latchwork import tour

@@ -57,10 +57,10 @@ def stacks() -> Iterator[Finding]:
     if scope == 0 or (scope < 3 and may_trace_all()):
         yield fine("stacks", "those of this user's processes can be read")
         return
-    do = "run `latchwork explain` as root" + (
+    do = "run py-spy or a debugger as root" + (
         ", or sysctl kernel.yama.ptrace_scope=0" * (scope < 3)
     )
     if scope == 3:
         do = "restart without kernel.yama.ptrace_scope=3, which can't be taken back"
-    says = f"ptrace_scope is {scope}: `latchwork explain` can't read those of processes it did not start"
+    says = f"ptrace_scope is {scope}: py-spy and debuggers can't read those of processes they did not start"
     yield note("stacks", says, do)
