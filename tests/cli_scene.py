@@ -87,7 +87,8 @@ class Holder:
     def start(self):
         if self.process is None:
             pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-            self.process = subprocess.Popen(self.words, text=True, **pipes)
+            # A group of its own, as a shell makes it: in one that is orphaned nobody can be stopped.
+            self.process = subprocess.Popen(self.words, text=True, process_group=0, **pipes)
             self.wrapper = self.process.pid
 
     def begun(self):

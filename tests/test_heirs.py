@@ -76,6 +76,18 @@ def by_looking(lock):
     return wait
 
 
+def only_by_looking(lock, timeout):
+    """Nobody acquires, which would find out."""
+
+    def wait():
+        end = time.monotonic() + PATIENCE
+        while not latchwork.wait([lock], timeout=timeout):
+            assert time.monotonic() < end
+        return True
+
+    return wait
+
+
 def locks(make):
     lock = make()
     return lock, lock.acquire, lambda: lock.acquire(timeout=PATIENCE)
@@ -101,6 +113,11 @@ KINDS = {
         asynchronously(rw.acquire_write_async),
     ),
     "Lock, by wait()": lambda: ((lock := latchwork.Lock()), lock.acquire, by_looking(lock)),
+    "BoundedSemaphore, by wait() alone": lambda: (
+        (pool := latchwork.BoundedSemaphore()),
+        pool.acquire,
+        only_by_looking(pool, PATIENCE),
+    ),
 }
 
 
@@ -123,6 +140,21 @@ def test_it_is_had_when_the_heir_has_died_and_not_before(kind, family, no_net):
     os.kill(heir, signal.SIGKILL)
     waiter.join(PATIENCE)
     assert had == [True]
+
+
+def test_wait_without_patience_sees_it_as_well(family):
+    lock, pool = latchwork.Lock(), latchwork.BoundedSemaphore()
+
+    def take():
+        lock.acquire()
+        pool.acquire()
+
+    holder, heir = family(take, lambda: lock._arena)
+    kill(holder)
+    assert latchwork.wait([lock, pool], timeout=0) == []
+    os.kill(heir, signal.SIGKILL)
+    until(lambda: latchwork.wait([lock], timeout=0), "the lock")
+    until(lambda: latchwork.wait([pool], timeout=0), "the permit")
 
 
 def test_those_that_do_not_wait_see_it_as_well(family):

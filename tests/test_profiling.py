@@ -372,6 +372,27 @@ def test_a_temporary_directory_is_gone_at_the_end(run, arenas):
     assert not arenas.exists() or not [*arenas.iterdir()]
 
 
+def test_a_temporary_directory_is_gone_also_if_it_was_stopped(run, arenas):
+    text = (
+        "import latchwork\nfrom latchwork import profiling\nfor _ in 1, 2:\n    profiling.start()\n"
+    )
+    text += "    with latchwork.Lock():\n        pass\n    profiling.stop()\n"
+    run(text)
+    assert not arenas.exists() or not [*arenas.iterdir()]
+
+
+def test_directories_that_vanish_are_no_matter_and_those_in_use_stay(arenas, monkeypatch):
+    monkeypatch.setenv("LATCHWORK_DIR", str(arenas))
+    arenas.mkdir(exist_ok=True)
+    ended, used = arenas / f"profile-{2**22}-0", arenas / f"profile-{2**22}-1"
+    ended.mkdir()
+    used.mkdir()
+    (used / f"{os.getpid()}-1.journal").touch()
+    monkeypatch.setattr(recording, "_age", lambda path, age=recording._age: age(path + "/gone"))
+    recording.remove_leftovers()
+    assert [*arenas.iterdir()] == [used]
+
+
 @pytest.mark.parametrize("value", ["", "0", "off", "False"])
 def test_off_by_the_environment(run, value):
     done = run(PROGRAM, "fork", LATCHWORK_PROFILE=value, check=False)

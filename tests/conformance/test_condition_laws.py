@@ -3,6 +3,8 @@
 import contextlib
 import os
 import signal
+import time
+from pathlib import Path
 
 import pytest
 from doing import (
@@ -33,9 +35,26 @@ any_lock = pytest.mark.parametrize(
 )
 
 
+def all_are(pid, state):
+    """Wait until all its threads are in that state: proc(5)."""
+    end = time.monotonic() + 30
+    while True:
+        tasks = Path(f"/proc/{pid}/task")
+        states = {
+            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()
+        }
+        if states == {state}:
+            return
+        assert time.monotonic() < end, states
+        time.sleep(0.001)
+
+
 @contextlib.contextmanager
 def stopped(pid):
+    """Asleep, and then stopped: one that is stopped inside of a guard does hold up the others."""
+    all_are(pid, "S")
     os.kill(pid, signal.SIGSTOP)
+    all_are(pid, "T")
     try:
         yield
     finally:

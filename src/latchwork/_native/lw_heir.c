@@ -61,7 +61,8 @@ static bool has_ended(uint32_t pid) {
 static bool process_lives(uint32_t pid, uint64_t start) {
     uint64_t found = lw_process_start(pid);
     if (found) return found == start || !start;
-    if (kill((pid_t)pid, 0) != 0) return errno == EPERM; /* it has become another user's, and hides */
+    /* EPERM: it has become another user's. */
+    if (kill((pid_t)pid, 0) != 0 && errno != EPERM) return false;
     return !has_ended(pid);
 }
 

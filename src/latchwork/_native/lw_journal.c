@@ -91,9 +91,11 @@ void lw_journal_close(struct lw_journal *journal, bool ended) {
 
 bool lw_journal_grow(struct lw_journal *journal) {
     const struct lw_section *section = &journal->header->events;
-    if (journal->room == section->capacity) return false;
+    if (journal->full || journal->room == section->capacity) return false;
     size_t done = (size_t)journal->room * section->stride;
-    if (!reserve(journal, section->offset + done, PIECE)) return false;
+    /* Asked once: two system calls for each event that is dropped would be worse than to drop it. */
+    journal->full = !reserve(journal, section->offset + done, PIECE);
+    if (journal->full) return false;
     uint32_t room = (uint32_t)((done + PIECE) / section->stride);
     journal->room = room < section->capacity ? room : section->capacity;
     return true;

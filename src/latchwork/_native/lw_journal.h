@@ -108,6 +108,7 @@ struct lw_journal {
     struct lw_event *events;
     char *texts;
     uint32_t room; /* for so many events there is memory */
+    bool full;     /* and there was none for more */
     size_t mapped;
     int fd;
     uint64_t device, inode; /* the program may have closed the descriptor, and opened something else */

@@ -308,6 +308,7 @@ void lw_several_recheck(struct lw_several *several) {
         uint32_t kind = lw_load_relaxed(&item->slot->state);
         uint32_t owner = kind == LW_KIND_LOCK || kind == LW_KIND_RLOCK ? lw_lock_owner(item->arena, item->slot) : 0;
         if (owner && lw_member_is_mute(item->arena, owner)) lw_member_recheck(item->arena, owner);
+        if (kind == LW_KIND_PERMITS) lw_queue_find_dead(item->arena, item->slot);
     }
 }
 
@@ -316,7 +317,11 @@ static enum lw_several_end once(struct lw_several *several, struct lw_words *wor
     if (words->failed) return LW_SEVERAL_NO_ROOM;
     if (any) return LW_SEVERAL_READY;
     int64_t now = lw_now_ns();
-    if (now >= several->deadline_ns) return LW_SEVERAL_TIMEOUT;
+    if (now >= several->deadline_ns) {
+        /* No re-check will come: so it looks closely at those whose death shows in no word. */
+        if (several->deadline_ns == 0) lw_several_recheck(several);
+        return LW_SEVERAL_TIMEOUT;
+    }
     int64_t step = lw_several_patience(several, words);
     int64_t wake_ns = step < several->deadline_ns - now ? now + step : several->deadline_ns;
     static const struct lw_words none;

@@ -52,7 +52,7 @@ def latchwork_command() -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run one; the exit status. Errors of Latchwork are told in one line."""
+    """Run one; the exit status. Errors of Latchwork and of the system are told in one line."""
     try:
         status = latchwork_command.main(list(words), prog_name="latchwork", standalone_mode=False)
     except click.exceptions.Exit as leaving:
@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except LatchworkError as error:
+    except (LatchworkError, OSError) as error:
         sys.stderr.write(f"latchwork: {error}\n")
         return exits.ERROR
     return status if isinstance(status, int) else exits.OK

@@ -38,7 +38,7 @@ def start(
     command: Sequence[str], held: Holding, *, keep: bool, mask: set[signal.Signals]
 ) -> Started:
     """Start it, with that signal mask, and name it as the heir of what is held."""
-    kept = os.open(held.place.path, os.O_RDWR | os.O_CLOEXEC) if keep else None
+    kept = _open_again(held) if keep else None
     go_read, go_write = os.pipe()
     failed_read, failed_write = os.pipe()
     environment = _environment(held)
@@ -49,17 +49,35 @@ def start(
     os.close(go_read)
     os.close(failed_write)
     try:
-        # A command that has been killed this early is no heir, and needs none.
-        if held.arena.bequeath(pid) and kept is not None:
-            held.arena.bequeath_by_file(kept)
-        with contextlib.suppress(BrokenPipeError):
-            os.write(go_write, b"!")
+        if held.arena.bequeath(pid):
+            if kept is not None:
+                held.arena.bequeath_by_file(kept)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(go_write, b"!")
+        elif not _has_ended(pid):
+            # Without an heir it must not begin; one that has been killed this early needs none.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise OSError(errno.EAGAIN, "the system does not tell of the command's process")
         os.close(go_write)
         told = os.read(failed_read, 16)
     finally:
         os.close(failed_read)
     error = OSError(int(told), os.strerror(int(told)), command[0]) if told else None
     return Started(pid, error, kept)
+
+
+def _open_again(held: Holding) -> int:
+    """The arena's file once more: by itself, as its path may be another one's by now."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(f"/proc/self/fd/{held.arena.fd}", flags)
+    except FileNotFoundError:  # no /proc
+        return os.open(held.place.path, flags)
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _environment(held: Holding) -> dict[str, str]:

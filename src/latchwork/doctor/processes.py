@@ -62,5 +62,7 @@ def stacks() -> Iterator[Finding]:
     )
     if scope == 3:
         do = "restart without kernel.yama.ptrace_scope=3, which can't be taken back"
-    says = f"ptrace_scope is {scope}: debuggers and py-spy can read those of their own children only"
+    says = (
+        f"ptrace_scope is {scope}: debuggers and py-spy can read those of their own children only"
+    )
     yield note("stacks", says, do)

@@ -1,6 +1,7 @@
 """Turning recording on and off, in this process and those that it starts."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -28,7 +29,7 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 _directory: str | None = None  # of the program's journals, while it is on
 _root: int | None = None  # the process that tells at the end
-_temporary = False
+_runs_begun: dict[str, bool] = {}  # by that process; whether each is temporary
 
 
 def _events() -> int:
@@ -57,7 +58,28 @@ def _new_directory(where: str | os.PathLike[str] | None) -> str:
 
 
 def _runs(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}")
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True
+
+
+def _age(path: str) -> float:
+    """As a key to sort by: it may have been removed meanwhile."""
+    try:
+        return os.path.getmtime(path)
+    except OSError:
+        return 0
+
+
+def _users(path: str) -> set[int]:
+    """The process that made it, and those that have a journal in it."""
+    names = [os.path.basename(path)[len(TEMPORARY) :]]
+    with contextlib.suppress(OSError):
+        names += os.listdir(path)
+    pids = {name.partition("-")[0] for name in names}
+    return {int(pid) for pid in pids if pid.isdecimal()}
 
 
 def leftovers() -> list[str]:
@@ -68,14 +90,14 @@ def leftovers() -> list[str]:
             for name in os.listdir(home):
                 if name.startswith(TEMPORARY):
                     found.append(os.path.join(home, name))
-    return sorted(found, key=os.path.getmtime)
+    return sorted(found, key=_age)
 
 
 def remove_leftovers() -> None:
     """Remove the temporary directories of programs that have ended."""
     for path in leftovers():
-        pid = os.path.basename(path)[len(TEMPORARY) :].partition("-")[0]
-        if pid.isdecimal() and not _runs(int(pid)):
+        users = _users(path)
+        if users and not any(map(_runs, users)):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -90,14 +112,16 @@ def start(where: str | os.PathLike[str] | Literal[True] = True) -> str:
     ``where``: a directory, in which each run of a program makes one of its own; or True: a temporary one,
     removed at the end. In a process that a recording program has started it is that program's.
     """
-    global _directory, _root, _temporary
+    global _directory, _root
     if _directory is not None:
         return _directory
     if where is not True and program._is_child() and _is_run(os.fspath(where)):
         found = os.fspath(where)
     else:
         found = _new_directory(None if where is True else where)
-        _temporary = where is True
+        if _root != os.getpid():
+            _runs_begun.clear()
+        _runs_begun[found] = where is True
         _root = os.getpid()
     _directory = os.environ[ENVIRONMENT] = found
     tasks.install()
@@ -172,7 +196,7 @@ _at_fork = _AtFork()
 
 def _at_exit(_: object = None) -> None:
     # After the children were joined, and before the arenas are left.
-    if _directory is not None:
+    if _directory is not None or _root == os.getpid():
         util.Finalize(None, _finish, exitpriority=-900)
 
 
@@ -181,17 +205,19 @@ util.register_after_fork(_at_fork, _at_exit)
 
 def _finish() -> None:
     """At the end of a process; the one that began the program tells what was recorded."""
-    path = _directory
-    if path is None:
-        return
+    telling = _directory
     stop()
     if _root != os.getpid():
         return
-    from latchwork.profiling import table
+    if telling is not None:
+        from latchwork.profiling import table
 
-    try:
-        table.tell(path, trace=not _temporary)
-    except (OSError, LatchworkError) as error:
-        print(f"latchwork: what was recorded can't be told: {error}", file=sys.stderr)
-    if _temporary:
-        shutil.rmtree(path, ignore_errors=True)
+        try:
+            table.tell(telling, trace=not _runs_begun.get(telling, False))
+        except (OSError, LatchworkError) as error:
+            print(f"latchwork: what was recorded can't be told: {error}", file=sys.stderr)
+    # Also those that were stopped before.
+    for path, temporary in _runs_begun.items():
+        if temporary:
+            shutil.rmtree(path, ignore_errors=True)
+    _runs_begun.clear()
