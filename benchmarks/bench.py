@@ -10,22 +10,15 @@ which `latchwork bench` shows most), and ``topics/``.
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
 
 from topics import awaiting, coroutines, costs, crowds, profiling, raw
 
-from latchwork.bench import alone, contention, deaths, measure, wakeups
-from latchwork.bench.measuring import FULL, QUICK, Effort, Row
+from latchwork.bench import Part, alone, contention, deaths, measure, wakeups
+from latchwork.bench.measuring import FULL, QUICK
 from latchwork.bench.table import machine, show
 
-PARTS: tuple[Callable[[Effort], Iterator[Row]], ...] = (
-    alone.locks,
-    alone.events,
-    alone.semaphores,
-    alone.conditions,
-    alone.without_a_rival,
-    alone.creation,
-    alone.managers,
+PARTS: tuple[Part, ...] = (
+    *alone.PARTS,
     wakeups.by_set,
     raw.by_set,
     wakeups.by_notify,

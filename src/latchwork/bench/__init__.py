@@ -12,13 +12,7 @@ from latchwork.bench.measuring import Effort, Row
 Part = Callable[[Effort], Iterator[Row]]
 
 PARTS: tuple[Part, ...] = (
-    alone.locks,
-    alone.events,
-    alone.semaphores,
-    alone.conditions,
-    alone.without_a_rival,
-    alone.creation,
-    alone.managers,
+    *alone.PARTS,
     wakeups.by_set,
     wakeups.by_notify,
     wakeups.many,

@@ -87,3 +87,6 @@ def managers(effort: Effort) -> Iterator[Row]:
         yield statement_row("`Manager().Event().is_set()`", "x.is_set()", made, 500, effort)
         made = (theirs.Lock(), ours.Lock())
         yield statement_row("`with manager_lock:`", WITH, made, 300, effort)
+
+
+PARTS = (locks, events, semaphores, conditions, without_a_rival, creation, managers)

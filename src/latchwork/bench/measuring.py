@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import latchwork
+from latchwork._showing import seconds as seconds
 
 FORK: Any = multiprocessing.get_context("fork")
 OURS: Any = latchwork.get_context("fork")
@@ -63,14 +64,6 @@ class Row(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """What is shown of it."""
         return self.operation, self.theirs, self.ours, self.ratio, self.target, self.met
-
-
-def seconds(value: float) -> str:
-    """Write a time with three digits and a unit that suits it."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value:.0f} {unit}"
-    return f"{value * 1e9:.3g} ns"
 
 
 def a_second(value: float) -> str:

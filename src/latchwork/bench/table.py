@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import latchwork
+from latchwork._showing import aligned, widths
 from latchwork.bench.measuring import Row
 
 HEADER = ("operation", "multiprocessing", "latchwork", "ratio", "target", "met")
@@ -14,15 +15,12 @@ HEADER = ("operation", "multiprocessing", "latchwork", "ratio", "target", "met")
 def show(rows: Sequence[Row], markdown: bool = False, columns: int = len(HEADER)) -> str:
     """The table, with its first columns."""
     lines = [HEADER[:columns], *(row.cells[:columns] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(columns)]
+    wide = widths(lines)
     bar = "| {} |" if markdown else "{}"
     between = " | " if markdown else "  "
-    padded = [
-        [cell.ljust(widths[i]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)]
-        for line in lines
-    ]
-    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    padded.insert(1, rule if markdown else ["-" * width for width in widths])
+    padded = aligned(lines, wide, {0})
+    rule = ["-" * width if i == 0 else "-" * (width - 1) + ":" for i, width in enumerate(wide)]
+    padded.insert(1, rule if markdown else ["-" * width for width in wide])
     return "\n".join(bar.format(between.join(line)).rstrip() for line in padded)
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from latchwork._showing import aligned, seconds, widths
 from latchwork.profiling import recording
 from latchwork.profiling.merging import Line, Profile, load
 from latchwork.profiling.trace import write
@@ -17,14 +18,8 @@ AT_ONCE = 300_000
 """Of more events than these a trace is made when it is asked for, and not while a program ends."""
 
 
-def seconds(value: float) -> str:
-    """Write a time with three digits and a unit that suits it."""
-    if not value:
-        return "-"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value:.0f} {unit}"
-    return f"{value * 1e9:.3g} ns"
+def _time(value: float) -> str:
+    return seconds(value) if value else "-"
 
 
 def cells(line: Line) -> tuple[str, ...]:
@@ -37,9 +32,9 @@ def cells(line: Line) -> tuple[str, ...]:
     return (
         *(line.primitive, line.site, line.mode, f"{line.count:,}"),
         f"{line.contended:,}" if line.mode != "signal" else "-",
-        *(seconds(line.waited), seconds(line.waited_max)),
+        *(_time(line.waited), _time(line.waited_max)),
         f"{line.share:.0%}" if line.mode != "signal" else "-",
-        *(seconds(line.held), seconds(line.held_max)),
+        *(_time(line.held), _time(line.held_max)),
         ", ".join(f"{count:,} {what}" for count, what in missed if count) or "-",
     )
 
@@ -68,15 +63,9 @@ def summary(profile: Profile, most: int = LINES) -> str:
     """The table, longest waited for first."""
     shown = profile.lines[:most]
     rows = [HEADER, *map(cells, shown)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    rows.insert(1, tuple("-" * width for width in widths))
-    text = [
-        "  ".join(
-            cell.ljust(widths[i]) if i in LEFT else cell.rjust(widths[i])
-            for i, cell in enumerate(row)
-        ).rstrip()
-        for row in rows
-    ]
+    wide = widths(rows)
+    rows.insert(1, tuple("-" * width for width in wide))
+    text = ["  ".join(row).rstrip() for row in aligned(rows, wide, LEFT)]
     return "\n".join([title(profile), *text, *remarks(profile, len(shown))])
 
 
