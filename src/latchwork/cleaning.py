@@ -7,7 +7,7 @@ import fcntl
 import os
 from typing import NamedTuple
 
-from latchwork import _core, directory
+from latchwork import directory
 from latchwork.errors import LatchworkError, VersionError
 
 
@@ -92,7 +92,7 @@ def _judge(path: str, name: str, fd: int, size: int, dry_run: bool) -> Found | N
             return Found(path, _without(path, error), is_trouble=True, size=size)
         else:
             try:
-                kept = _kept(arena)
+                kept = directory.why_needed(arena)
             finally:
                 arena.close()
             if kept is not None:
@@ -104,15 +104,6 @@ def _judge(path: str, name: str, fd: int, size: int, dry_run: bool) -> Found | N
         except OSError as error:
             return Found(path, f"can't be removed: {error.strerror}", is_trouble=True, size=size)
     return Found(path, why, removed=True, size=size)
-
-
-def _kept(arena: "_core.Arena") -> str | None:
-    """Why it is needed, if it is."""
-    if arena.others():
-        return "in use"
-    if arena.persistent and (count := arena.stateful()):
-        return f"keeps the state of {count} named primitive{'s' if count > 1 else ''}"
-    return None
 
 
 def _of_another_version(path: str, fd: int, size: int, error: VersionError) -> Found:

@@ -253,14 +253,19 @@ def remove(path: str, fd: int) -> None:
         os.rmdir(os.path.dirname(path))
 
 
-def _needed(arena: "_core.Arena") -> bool:
-    return bool(arena.others() or (arena.persistent and arena.stateful()))
+def why_needed(arena: "_core.Arena") -> str | None:
+    """Why its file must stay, if it must."""
+    if arena.others():
+        return "in use"
+    if arena.persistent and (count := arena.stateful()):
+        return f"keeps the state of {count} named primitive{'s' if count > 1 else ''}"
+    return None
 
 
 def leave(path: str, arena: "_core.Arena") -> None:
     """Remove the file if this process is the last one that uses it."""
     try:
-        if _needed(arena):
+        if why_needed(arena):
             return
         fcntl.flock(arena.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -268,7 +273,7 @@ def leave(path: str, arena: "_core.Arena") -> None:
             fcntl.flock(arena.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return
     # Under the exclusive lock nobody new can have come in.
-    if _needed(arena):
+    if why_needed(arena):
         fcntl.flock(arena.fd, fcntl.LOCK_SH)
         return
     with contextlib.suppress(OSError):
