@@ -1,33 +1,23 @@
 """``latchwork barrier``: scripts wait for each other."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import click
 
 from latchwork.cli import exits
-from latchwork.cli.words import answer, json_option, namespace_option, timeout_option
+from latchwork.cli.words import answer, named, timeout_option
 from latchwork.errors import BrokenBarrierError
 from latchwork.primitives import Barrier
 
-
-def _barrier(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what says which barrier."""
-    for decorator in (
-        json_option,
-        namespace_option,
-        click.option(
-            *("-p", "--parties"),
-            type=click.IntRange(1, 2**31 - 1),
-            metavar="N",
-            required=True,
-            help="How many it takes. Everybody must say the same.",
-        ),
-        click.argument("name"),
-    ):
-        function = decorator(function)
-    return function
+_barrier = named(
+    click.option(
+        *("-p", "--parties"),
+        type=click.IntRange(1, 2**31 - 1),
+        metavar="N",
+        required=True,
+        help="How many it takes. Everybody must say the same.",
+    )
+)
 
 
 @click.group("barrier")

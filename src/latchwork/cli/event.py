@@ -3,7 +3,7 @@
 import click
 
 from latchwork.cli import exits
-from latchwork.cli.words import answer, for_people, json_option, namespace_option, timeout_option
+from latchwork.cli.words import answer, for_people, named, timeout_option
 from latchwork.primitives import Event
 
 
@@ -28,9 +28,7 @@ def command() -> None:
 
 
 @command.command("set")
-@click.argument("name")
-@namespace_option
-@json_option
+@named()
 def set_(name: str, namespace: str | None, as_json: bool) -> int:
     """Set it: all that wait go on, and nobody waits until it is cleared."""
     Event(name=name, namespace=namespace).set()
@@ -39,9 +37,7 @@ def set_(name: str, namespace: str | None, as_json: bool) -> int:
 
 
 @command.command()
-@click.argument("name")
-@namespace_option
-@json_option
+@named()
 def clear(name: str, namespace: str | None, as_json: bool) -> int:
     """Clear it: who comes from now on waits."""
     Event(name=name, namespace=namespace).clear()
@@ -50,9 +46,7 @@ def clear(name: str, namespace: str | None, as_json: bool) -> int:
 
 
 @command.command("is-set")
-@click.argument("name")
-@namespace_option
-@json_option
+@named()
 def is_set(name: str, namespace: str | None, as_json: bool) -> int:
     """Exit 0 if it is set, 1 if not; at a terminal, say so."""
     found = Event(name=name, namespace=namespace).is_set()
@@ -61,10 +55,7 @@ def is_set(name: str, namespace: str | None, as_json: bool) -> int:
 
 
 @command.command()
-@click.argument("name")
-@timeout_option
-@namespace_option
-@json_option
+@named(timeout_option)
 def wait(name: str, timeout: float | None, namespace: str | None, as_json: bool) -> int:
     """Wait until it is set, be it for a moment only."""
     found = Event(name=name, namespace=namespace).wait(timeout)

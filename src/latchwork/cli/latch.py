@@ -1,31 +1,20 @@
 """``latchwork latch``: scripts wait until a number of things have been done."""
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
 from latchwork.cli import exits
-from latchwork.cli.words import answer, json_option, namespace_option, timeout_option
+from latchwork.cli.words import answer, named, timeout_option
 from latchwork.primitives import Latch
 
-
-def _latch(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what says which latch."""
-    for decorator in (
-        json_option,
-        namespace_option,
-        click.option(
-            *("-c", "--count"),
-            type=click.IntRange(0, 2**31 - 1),
-            metavar="N",
-            required=True,
-            help="How often it is to be counted down in all. Everybody must say the same.",
-        ),
-        click.argument("name"),
-    ):
-        function = decorator(function)
-    return function
+_latch = named(
+    click.option(
+        *("-c", "--count"),
+        type=click.IntRange(0, 2**31 - 1),
+        metavar="N",
+        required=True,
+        help="How often it is to be counted down in all. Everybody must say the same.",
+    )
+)
 
 
 @click.group("latch")

@@ -86,6 +86,22 @@ def json_option(function: Function) -> Function:
     )
 
 
+def named(*options: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Add what says which primitive is meant, and how to answer: NAME, those, and the usual ones."""
+
+    def add(function: Function) -> Function:
+        for decorator in (
+            json_option,
+            namespace_option,
+            *reversed(options),
+            click.argument("name"),
+        ):
+            function = decorator(function)
+        return function
+
+    return add
+
+
 def answer(as_json: bool, text: str | None, **facts: object) -> None:
     """Say it as JSON if that was asked for; else the text, if there is one."""
     if as_json:
