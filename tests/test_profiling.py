@@ -388,7 +388,8 @@ def test_directories_that_vanish_are_no_matter_and_those_in_use_stay(arenas, mon
     ended.mkdir()
     used.mkdir()
     (used / f"{os.getpid()}-1.journal").touch()
-    monkeypatch.setattr(recording, "_age", lambda path, age=recording._age: age(path + "/gone"))
+    changed_at = recording.changed_at
+    monkeypatch.setattr(recording, "changed_at", lambda path: changed_at(path + "/gone"))
     recording.remove_leftovers()
     assert [*arenas.iterdir()] == [used]
 

@@ -68,8 +68,6 @@ void recording_stop(bool ended) {
     close_journal(ended && mine);
 }
 
-uint32_t recording_journal(void) { return recorder.journal.header ? recorder.number : 0; }
-
 /* Calls a function of latchwork.profiling.recording. An ordinary error in there is printed, and costs the caller nothing. */
 static int ask(const char *name, PyObject **answer) {
     PyObject *module = PyImport_ImportModule("latchwork.profiling.recording");

@@ -48,6 +48,5 @@ enum lw_how how_of(PyObject *result);
 
 bool recording_start(const char *package);
 void recording_stop(bool ended);
-uint32_t recording_journal(void);
 
 #endif

@@ -74,7 +74,7 @@ def _json(profile: Profile) -> str:
 def _find(directory: str | None) -> str | None:
     if directory is not None:
         return merging.newest(directory)
-    found = [path for path in recording.leftovers() if merging.runs(path)]
+    found = [path for path in recording.leftovers() if merging.has_journals(path)]
     return found[-1] if found else None
 
 

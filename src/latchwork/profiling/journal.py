@@ -238,6 +238,14 @@ def _primitive(parts: _Sections, record: tuple[int, ...]) -> Primitive:
     )
 
 
+def changed_at(path: str) -> float:
+    """By which runs are sorted; 0 for one that has been removed meanwhile."""
+    try:
+        return os.path.getmtime(path)
+    except OSError:
+        return 0
+
+
 def place_of(key: str) -> str:
     """``file:line`` of what ``latchwork.sites`` calls ``module:path:line:kind#n``."""
     head, _, _ = key.rpartition(":")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from latchwork.errors import CorruptError
-from latchwork.profiling.journal import HOLDING, SUFFIX, Journal, Row, read
+from latchwork.profiling.journal import HOLDING, SUFFIX, Journal, Row, changed_at, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def runs(directory: str | os.PathLike[str]) -> list[str]:
     path = os.fspath(directory)
     inside = [entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False)]
     candidates = [path, *inside]
-    return sorted((one for one in candidates if _has_journals(one)), key=os.path.getmtime)
+    return sorted((one for one in candidates if has_journals(one)), key=changed_at)
 
 
 def newest(directory: str | os.PathLike[str]) -> str:
@@ -89,10 +89,11 @@ def newest(directory: str | os.PathLike[str]) -> str:
     return found[-1]
 
 
-def _has_journals(path: str) -> bool:
+def has_journals(path: str) -> bool:
+    """Whether it is the directory of a run; not of one that has been removed meanwhile."""
     try:
         return any(name.endswith(SUFFIX) for name in os.listdir(path))
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):
         return False
 
 

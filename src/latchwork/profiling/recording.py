@@ -14,7 +14,7 @@ from typing import Literal
 from latchwork import _core, directory, primitives, program
 from latchwork.errors import LatchworkError
 from latchwork.profiling import tasks
-from latchwork.profiling.journal import SUFFIX
+from latchwork.profiling.journal import SUFFIX, changed_at
 
 ENVIRONMENT = "LATCHWORK_PROFILE"
 EVENTS_ENVIRONMENT = "LATCHWORK_PROFILE_EVENTS"
@@ -65,14 +65,6 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _age(path: str) -> float:
-    """As a key to sort by: it may have been removed meanwhile."""
-    try:
-        return os.path.getmtime(path)
-    except OSError:
-        return 0
-
-
 def _users(path: str) -> set[int]:
     """The process that made it, and those that have a journal in it."""
     names = [os.path.basename(path)[len(TEMPORARY) :]]
@@ -90,7 +82,7 @@ def leftovers() -> list[str]:
             for name in os.listdir(home):
                 if name.startswith(TEMPORARY):
                     found.append(os.path.join(home, name))
-    return sorted(found, key=_age)
+    return sorted(found, key=changed_at)
 
 
 def remove_leftovers() -> None:
@@ -110,7 +102,15 @@ def start(where: str | os.PathLike[str] | Literal[True] = True) -> str:
     """Record from now on; the directory of the journals, one a process.
 
     ``where``: a directory, in which each run of a program makes one of its own; or True: a temporary one,
-    removed at the end. In a process that a recording program has started it is that program's.
+    removed at the end. In a process that a recording program has started it is that program's. If it is
+    on already, nothing is changed.
+
+    Promised: what was recorded outlives a ``kill -9``, and the sums are exact. Not promised: all events for
+    a trace (262,144 a process, or ``LATCHWORK_PROFILE_EVENTS``; what is dropped is counted and told), that
+    a fork server which runs already records, and what ``latchwork.wait()`` waits for. multiprocessing
+    has nothing like it.
+
+    OSError if the directory can't be made; ``NoRoomError`` or ``UnsafeDirectoryError`` for a temporary one.
     """
     global _directory, _root
     if _directory is not None:
@@ -149,7 +149,8 @@ def start_from_environment() -> None:
 
 
 def stop() -> None:
-    """Record no more, in this process. What was recorded stays until the program ends."""
+    """Record no more, in this process; others go on. What was recorded stays: in a directory that was
+    given for ever, in a temporary one until the program ends. Nothing, if it is off."""
     global _directory
     if _directory is None:
         return
@@ -161,7 +162,7 @@ def stop() -> None:
 
 
 def where() -> str | None:
-    """The directory of the journals, if it is on."""
+    """The directory of the journals, if it is on; None if it is off."""
     return _directory
 
 
@@ -196,7 +197,7 @@ _at_fork = _AtFork()
 
 def _at_exit(_: object = None) -> None:
     # After the children were joined, and before the arenas are left.
-    if _directory is not None or _root == os.getpid():
+    if _directory is not None:
         util.Finalize(None, _finish, exitpriority=-900)
 
 

@@ -42,7 +42,10 @@ def events(profile: Profile) -> Iterator[_Event]:
 
 
 def write(profile: Profile, path: str | os.PathLike[str]) -> None:
-    """Write the trace to a file."""
+    """Write the trace to a file, which is replaced; OSError if that can't be.
+
+    Not promised: events that were dropped (``Profile.dropped``), which only the sums have.
+    """
     told = {
         "program": profile.program,
         "processes": len(profile.journals),
