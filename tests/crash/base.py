@@ -116,6 +116,8 @@ class Scene:
             os.write(told[1], str(heir).encode())
             self.arm()
             self.lock._arena.bequeath(heir)
+            again = os.open(f"/proc/self/fd/{self.lock._arena.fd}", os.O_RDWR)
+            self.lock._arena.bequeath_by_file(again)
 
         victim = fork(own)
         heir = int(os.read(told[0], 20))
@@ -225,6 +227,7 @@ SCENES = {
     "lock_woken": Scene.lock_waiter_woken,
     "lock_recovering": Scene.lock_heir,
     "heir_set": Scene.bequeather,
+    "heir_locked": Scene.bequeather,
     "lock_recovered": Scene.lock_heir,
     "alive_woken": Scene.lock_heir,
     "lock_released": Scene.lock_releaser,

@@ -22,6 +22,7 @@
     X(member_claimed)      \
     X(member_locked)       \
     X(heir_set)            \
+    X(heir_locked)         \
     X(fork_child)          \
     X(slot_popped)         \
     X(slot_filled)         \

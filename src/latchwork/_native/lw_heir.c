@@ -38,6 +38,7 @@ int lw_heir_lock(struct lw_arena *arena, int fd) {
     struct lw_member *member = self(arena);
     struct flock byte = byte_of(arena, member);
     if (fcntl(fd, F_OFD_SETLK, &byte) != 0) return -1;
+    LW_CRASH(heir_locked); /* CRASH: the heir has not begun; nobody asks for the byte */
     lw_store_rel(&member->heir_by_file, 1);
     return 0;
 }
