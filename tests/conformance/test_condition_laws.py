@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from doing import (
     wait_within,
     write_number,
 )
+from remote import until
 
 made = pytest.mark.made
 pytestmark = made("Condition")
@@ -35,27 +35,22 @@ any_lock = pytest.mark.parametrize(
 )
 
 
-def all_are(pid, state):
-    """Wait until all its threads are in that state: proc(5)."""
-    end = time.monotonic() + 30
-    while True:
-        tasks = Path(f"/proc/{pid}/task")
-        states = {
-            (task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()
-        }
-        if states == {state}:
-            return
-        assert time.monotonic() < end, states
-        time.sleep(0.001)
+def states(pid):
+    """Of all its threads: proc(5)."""
+    found = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            found.add((task / "stat").read_text().rpartition(")")[2].split()[0])
+    return found
 
 
 @contextlib.contextmanager
 def stopped(pid):
     """Asleep, and then stopped: one that is stopped inside of a guard does hold up the others."""
-    all_are(pid, "S")
+    until(lambda: states(pid) == {"S"})
     os.kill(pid, signal.SIGSTOP)
-    all_are(pid, "T")
     try:
+        until(lambda: states(pid) == {"T"})
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
