@@ -105,12 +105,13 @@ def start(where: str | os.PathLike[str] | Literal[True] = True) -> str:
     removed at the end. In a process that a recording program has started it is that program's. If it is
     on already, nothing is changed.
 
-    Promised: what was recorded outlives a ``kill -9``, and the sums are exact. Not promised: all events for
-    a trace (262,144 a process, or ``LATCHWORK_PROFILE_EVENTS``; what is dropped is counted and told), that
-    a fork server which runs already records, and what ``latchwork.wait()`` waits for. multiprocessing
-    has nothing like it.
+    Promised: what was recorded outlives a ``kill -9``, and the sums are exact. Not promised: all events
+    for a trace (262,144 a process, or ``LATCHWORK_PROFILE_EVENTS``; what is dropped is counted and
+    told), that a fork server which runs already records, and what ``latchwork.wait()`` waits for.
+    multiprocessing has nothing like it.
 
-    OSError if the directory can't be made; ``NoRoomError`` or ``UnsafeDirectoryError`` for a temporary one.
+    OSError if the directory can't be made; for a temporary one ``NoRoomError``,
+    ``UnsafeDirectoryError``.
     """
     global _directory, _root
     if _directory is not None:
