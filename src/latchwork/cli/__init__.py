@@ -24,10 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        if words == ["tour"]:
-            from latchwork import tour
+    else:
+        return run(words)
+    if words == ["tour"]:
+        from latchwork import tour
 
-            return tour.main()
-        sys.stderr.write(NEEDS.format(command=" ".join(words[:1]) or "--help"))
-        return exits.EXTRA
-    return run(words)
+        return tour.main()
+    sys.stderr.write(NEEDS.format(command=" ".join(words[:1]) or "--help"))
+    return exits.EXTRA
