@@ -1,6 +1,8 @@
+#define _GNU_SOURCE
 #include "../_native/lw_lock.h"
 
 #include "../_native/lw_member.h"
+#include "../_native/lw_stamp.h"
 #include "../_native/lw_task.h"
 #include "binding.h"
 
@@ -49,7 +51,9 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
 
 static inline bool acquire_fast(Handle *handle) {
     uint32_t self = handle->arena->self_id;
-    return self != 0 && !handle_is_gone(handle) && lw_lock_try(handle->slot, self);
+    if (self == 0 || handle_is_gone(handle) || !lw_lock_try(handle->slot, self)) return false;
+    lw_stamp_lock(handle->slot, self, lw_thread_id());
+    return true;
 }
 
 /* An owner that was interrupted while it was told left that to this one. */

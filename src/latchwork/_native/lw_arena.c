@@ -16,6 +16,7 @@
 #define FIRST_SLOTS 512u
 #define GROW_MAX 65536u
 #define MEMBERS_STEP 32u
+#define FIRST_WAITERS 64u
 #define SLOTS_MAPPED_MIN 65536u
 
 static size_t slots_end(uint32_t slots) { return LW_OFFSET_SLOTS + (size_t)slots * sizeof(struct lw_slot); }
@@ -43,7 +44,9 @@ void lw_mutex_init(pthread_mutex_t *mutex) {
 enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, uint32_t root_pid) {
     enum lw_status status = reserve(fd, 0, LW_OFFSET_MEMBERS + MEMBERS_STEP * sizeof(struct lw_member));
     if (status == LW_OK)
-        status = reserve(fd, LW_OFFSET_BUCKETS, slots_end(FIRST_SLOTS) - LW_OFFSET_BUCKETS);
+        status = reserve(fd, LW_OFFSET_BUCKETS, LW_OFFSET_WAITERS - LW_OFFSET_BUCKETS);
+    if (status == LW_OK)
+        status = reserve(fd, LW_OFFSET_SLOTS, slots_end(FIRST_SLOTS) - LW_OFFSET_SLOTS);
     if (status != LW_OK) return status;
     void *page = mmap(NULL, LW_OFFSET_MEMBERS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (page == MAP_FAILED) return LW_SYSTEM;
@@ -60,6 +63,7 @@ enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, u
     lw_store_relaxed(&header->epoch, 1);
     lw_store_rel(&header->members_ready, MEMBERS_STEP);
     header->slots_limit = LW_SLOTS_MAX;
+    lw_store_relaxed(&header->look_ms, 1000);
     header->slots_ready = FIRST_SLOTS;
     header->slots_used = 1;
     header->sweep_at = 4096;
@@ -73,7 +77,7 @@ static enum lw_status check(const struct lw_header *header, size_t size) {
     if (header->version != LW_LAYOUT_VERSION || header->slot_size != sizeof(struct lw_slot) ||
         header->member_size != sizeof(struct lw_member) || header->mutex_size != sizeof(pthread_mutex_t))
         return LW_VERSION;
-    if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || header->slots_ready > LW_SLOTS_MAX ||
+    if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || lw_load_acq(&header->waiters_ready) > LW_WAITERS_MAX || header->slots_ready > LW_SLOTS_MAX ||
         header->slots_used > header->slots_ready || header->slots_used == 0)
         return LW_FOREIGN;
     if (size < slots_end(header->slots_ready)) return LW_TRUNCATED;
@@ -113,6 +117,8 @@ enum lw_status lw_arena_map(struct lw_arena *arena, int fd) {
     arena->header = header;
     arena->members = (struct lw_member *)((char *)base + LW_OFFSET_MEMBERS);
     arena->buckets = (uint32_t *)((char *)base + LW_OFFSET_BUCKETS);
+    arena->waiters = (struct lw_waiter *)((char *)base + LW_OFFSET_WAITERS);
+    arena->notes = (char *)base + LW_OFFSET_NOTES;
     arena->slots = (struct lw_slot *)((char *)base + LW_OFFSET_SLOTS);
     arena->mapped = slots_end(slots);
     arena->slots_mapped = slots;
@@ -170,6 +176,18 @@ enum lw_status lw_arena_grow_members(struct lw_arena *arena) {
     return status;
 }
 
+bool lw_arena_grow_waiters(struct lw_arena *arena, uint32_t ready) {
+    uint32_t more = ready ? ready : FIRST_WAITERS, before = ready;
+    if (ready >= LW_WAITERS_MAX) return false;
+    if (more > LW_WAITERS_MAX - ready) more = LW_WAITERS_MAX - ready;
+    /* Two that do it at once do the same. */
+    if (reserve(arena->fd, LW_OFFSET_WAITERS + ready * sizeof(struct lw_waiter), more * sizeof(struct lw_waiter)) ||
+        reserve(arena->fd, LW_OFFSET_NOTES + (size_t)ready * LW_NOTE_TEXT, (size_t)more * LW_NOTE_TEXT))
+        return false;
+    lw_cas_acqrel(&arena->header->waiters_ready, &before, ready + more);
+    return true;
+}
+
 static void mark_chain(struct lw_arena *arena, uint8_t *used, uint32_t index, uint32_t kind) {
     while (index != LW_NO_SLOT && index < arena->header->slots_used &&
            lw_load_relaxed(&arena->slots[index].state) == kind && !used[index]) {
@@ -201,7 +219,7 @@ void lw_arena_repair(struct lw_arena *arena) {
         if (lw_kind_is_primitive(kind)) {
             used[i] = 1;
             mark_chain(arena, used, slot->next, LW_KIND_HOLDERS);
-            mark_chain(arena, used, lw_load_acq(&slot->cells), LW_KIND_CELLS);
+            if (lw_kind_has_cells(kind)) mark_chain(arena, used, lw_load_acq(&slot->cells), LW_KIND_CELLS);
             if (slot->name >= end || arena->slots[slot->name].name != i ||
                 lw_load_relaxed(&arena->slots[slot->name].state) != LW_KIND_NAME)
                 slot->name = LW_NO_SLOT;

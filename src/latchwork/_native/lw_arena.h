@@ -19,6 +19,8 @@ struct lw_arena {
     struct lw_header *header;
     struct lw_member *members;
     uint32_t *buckets;
+    struct lw_waiter *waiters;
+    char *notes;
     struct lw_slot *slots;
     size_t mapped;
     uint32_t slots_mapped;
@@ -44,6 +46,8 @@ void lw_arena_unlock(struct lw_arena *arena);
 /* Under the mutex: makes the file's memory real for at least this many more slots or members. */
 enum lw_status lw_arena_grow_slots(struct lw_arena *arena);
 enum lw_status lw_arena_grow_members(struct lw_arena *arena);
+/* Without the mutex: more waiters than `ready`. False: no room. */
+bool lw_arena_grow_waiters(struct lw_arena *arena, uint32_t ready);
 /* Under the mutex: rebuilds the free queue and the name table from the slots themselves. */
 void lw_arena_repair(struct lw_arena *arena);
 

@@ -1,8 +1,8 @@
 /* The layout of an arena: the one description of what lies where in the shared file.
  *
- *   header (one page) | members | buckets of the name table | slots …
+ *   header (one page) | members | buckets of the name table | waiters | their notes | slots …
  *
- * Everything but the words of the primitives and the alive words is changed only under the header's
+ * Everything but the words of the primitives, the alive words and the waiters (lw_waiter.h) is changed only under the header's
  * robust mutex. Whoever finds that its last owner died in there rebuilds all lists from what each slot
  * says of itself (lw_arena_repair): a slot's `state` is always written last.
  *
@@ -16,7 +16,7 @@
 #include "lw_atomic.h"
 
 #define LW_MAGIC 0x4b5257484354414cull /* "LATCHWRK", little-endian */
-#define LW_LAYOUT_VERSION 3u
+#define LW_LAYOUT_VERSION 4u
 
 #define LW_MEMBER_BITS 14
 #define LW_MEMBERS_MAX (1u << LW_MEMBER_BITS)
@@ -59,6 +59,10 @@ static inline bool lw_kind_has_lock(uint32_t kind) {
            (kind >= LW_KIND_CONDITION && kind < LW_KIND_COUNT);
 }
 
+static inline bool lw_kind_has_cells(uint32_t kind) {
+    return kind == LW_KIND_PERMITS || (kind >= LW_KIND_CONDITION && kind < LW_KIND_COUNT);
+}
+
 struct lw_holder {
     uint32_t id;    /* a member; or, with LW_HEIRS in count, a family of forked processes */
     uint32_t count; /* handles; or LW_HEIRS | the epoch in which the dropped handle had been made */
@@ -91,6 +95,7 @@ struct lw_slot {
             lw_word handed_ms; /* Lock: when the last hand-off was made */
         };
         uint8_t hash[16]; /* NAME */
+        lw_word claimed[LW_CELLS]; /* CELLS: when each was last claimed, or filled anew: lw_stamp.h */
     };
     lw_word state;
     lw_word generation; /* raised whenever the slot is freed: a late handle finds out */
@@ -98,21 +103,26 @@ struct lw_slot {
     uint32_t name;      /* primitive: its NAME slot; NAME: the primitive's slot */
     union {
         struct {
-            uint32_t pickled_s; /* when a handle was last pickled; 0: never */
+            uint8_t pickled; /* when a handle was last pickled: see lw_slot.c; 0: never */
+            uint8_t wishes;  /* what was asked for when it was made: lw_wish */
+            _Atomic uint16_t deaths; /* how many died with it; no more than it can count */
             union {
                 lw_word limit; /* Semaphore: the bound; Latch: the count at first; Barrier: parties */
                 lw_word depth; /* RLock */
                 lw_word left;  /* RWLock: the writer that died with it */
             };
             union {
-                lw_word thread;  /* RLock */
+                lw_word thread;  /* Lock, RLock */
                 lw_word initial; /* Semaphore: its value at first */
                 lw_word waiting; /* Condition */
                 lw_word round;   /* Barrier */
                 lw_word gate;    /* RWLock */
                 lw_word bell;    /* Permits */
             };
-            lw_word cells; /* the first slot of its cells; written under the guard */
+            union {
+                lw_word cells; /* the first slot of its cells; written under the guard */
+                lw_word since; /* Lock, RLock: when it was acquired: lw_stamp.h */
+            };
             struct lw_holder holders[LW_HOLDERS_INLINE];
         };
         struct lw_holder extra[LW_HOLDERS_EXTRA]; /* HOLDERS */
@@ -181,14 +191,38 @@ struct lw_header {
     uint32_t sweep_at; /* next sweep for what the dead held, when so many slots were used */
     uint32_t names;
     uint32_t repairs;
+    lw_word waiters_ready;  /* with memory behind them */
+    lw_word look_ms;        /* after how long a waiter looks around; 0: never */
+    lw_word deadlock;       /* what is done about one: enum lw_wish */
+    lw_word waiters_unseen; /* waits for which there was no room */
 };
+
+/* A waiter: a thread or task that waits, for others to see. See lw_waiter.h. */
+struct lw_waiter {
+    lw_word member;
+    lw_word seq; /* odd: being written */
+    uint32_t slot;
+    uint32_t generation;
+    uint32_t thread; /* the kernel's id */
+    uint32_t task;   /* its number, if it is a task's that has one */
+    uint32_t wants;  /* enum lw_wants */
+    uint32_t noted;  /* how much of its note is text */
+    int64_t since_ns;
+    int64_t until_ns; /* LW_FOREVER */
+    uint32_t spare[4];
+};
+_Static_assert(sizeof(struct lw_waiter) == 64, "a cache line");
+#define LW_WAITERS_MAX 32768u
+#define LW_NOTE_TEXT 256u
 
 /* A namespace: named primitives whose state is not that of a new one outlive their users. */
 #define LW_PERSISTENT 1u
 
 #define LW_OFFSET_MEMBERS 4096u
 #define LW_OFFSET_BUCKETS (LW_OFFSET_MEMBERS + LW_MEMBERS_MAX * (uint32_t)sizeof(struct lw_member))
-#define LW_OFFSET_SLOTS (LW_OFFSET_BUCKETS + LW_BUCKETS * 4u)
+#define LW_OFFSET_WAITERS (LW_OFFSET_BUCKETS + LW_BUCKETS * 4u)
+#define LW_OFFSET_NOTES (LW_OFFSET_WAITERS + LW_WAITERS_MAX * (uint32_t)sizeof(struct lw_waiter))
+#define LW_OFFSET_SLOTS (LW_OFFSET_NOTES + LW_WAITERS_MAX * LW_NOTE_TEXT)
 _Static_assert(sizeof(struct lw_header) <= LW_OFFSET_MEMBERS, "the header is one page");
 _Static_assert(LW_OFFSET_SLOTS % 4096 == 0, "areas are page-aligned");
 

@@ -17,7 +17,10 @@
 
 #define SWEEP_MIN 4096u
 
-static uint32_t seconds(void) { return (uint32_t)(lw_now_ns() / 1000000000) + 1; }
+/* In units of 4 s, and never 0. It comes round after 17 minutes: then something seems pickled just now that was not,
+ * which only keeps it for a minute more. */
+#define FLIGHT_UNIT_NS 4000000000
+static uint8_t pickling_time(void) { return (uint8_t)(lw_now_ns() / FLIGHT_UNIT_NS % 255 + 1); }
 
 void lw_slot_push_free(struct lw_arena *arena, uint32_t index) {
     struct lw_header *header = arena->header;
@@ -110,9 +113,11 @@ void lw_slot_free(struct lw_arena *arena, uint32_t index) {
         uint32_t extra = slot->next;
         slot->next = LW_NO_SLOT;
         free_chain(arena, extra);
-        uint32_t cells = lw_load_relaxed(&slot->cells);
-        lw_store_relaxed(&slot->cells, LW_NO_SLOT);
-        free_chain(arena, cells);
+        if (lw_kind_has_cells(kind)) {
+            uint32_t cells = lw_load_relaxed(&slot->cells);
+            lw_store_relaxed(&slot->cells, LW_NO_SLOT);
+            free_chain(arena, cells);
+        }
     }
     uint32_t generation = lw_load_relaxed(&slot->generation) + 1;
     lw_store_rel(&slot->generation, generation ? generation : 1);
@@ -207,7 +212,9 @@ static bool as_new(const struct lw_arena *arena, const struct lw_slot *slot) {
 }
 
 static bool in_flight(const struct lw_slot *slot) {
-    return slot->pickled_s != 0 && seconds() - slot->pickled_s < LW_FLIGHT_SECONDS;
+    if (slot->pickled == 0) return false;
+    unsigned units = (unsigned)(pickling_time() + 255 - slot->pickled) % 255;
+    return units * 4 < LW_FLIGHT_SECONDS + 4;
 }
 
 /* In one store: a family must never stand there as if it were a member. */
@@ -240,8 +247,8 @@ void lw_slot_drop(struct lw_arena *arena, uint32_t index, uint32_t epoch) {
     if (--holder->count > 0) return;
     holder->id = 0;
     LW_CRASH(slot_dropped); /* CRASH: nobody holds it: the next sweep frees it */
-    if (slot->pickled_s != 0) {
-        slot->pickled_s = seconds(); /* its pickles may still be under way: left to a sweep */
+    if (slot->pickled != 0) {
+        slot->pickled = pickling_time(); /* its pickles may still be under way: left to a sweep */
         return;
     }
     if (find_holder(arena, slot, is_used, 0)) return;
@@ -249,7 +256,7 @@ void lw_slot_drop(struct lw_arena *arena, uint32_t index, uint32_t epoch) {
     lw_slot_free(arena, index);
 }
 
-void lw_slot_pickled(struct lw_slot *slot) { slot->pickled_s = seconds(); }
+void lw_slot_pickled(struct lw_slot *slot) { slot->pickled = pickling_time(); }
 
 /* For each family of forked processes, when the youngest that lives was born. */
 struct kin {

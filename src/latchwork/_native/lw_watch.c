@@ -1,6 +1,7 @@
 #include "lw_watch.h"
 
 #include "lw_member.h"
+#include "lw_waiter.h"
 
 void lw_watch_begin(struct lw_watch *watch, const lw_word *word, uint32_t expected) {
     watch->count = 1;
@@ -41,6 +42,8 @@ bool lw_watch_rechecks(enum lw_slept slept, int64_t *recheck_ns, int64_t deadlin
 
 enum lw_slept lw_watch_sleep(struct lw_arena *arena, struct lw_watch *watch) {
     unsigned which = 0;
+    struct lw_waiting *waiting = lw_waiting_here();
+    if (waiting) watch->wake_ns = lw_waiting_sleeps(waiting, watch->wake_ns);
     if (watch->count == 1 || !lw_futex_has_waitv()) {
         lw_word *word = (lw_word *)(uintptr_t)watch->entries[0].address;
         return lw_futex_wait(word, (uint32_t)watch->entries[0].value, watch->wake_ns);
