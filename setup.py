@@ -12,7 +12,7 @@ from setuptools import Extension, setup
 
 free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 macros = [] if free_threaded else [("Py_LIMITED_API", "0x030B0000")]
-flags = ["-std=c11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-cast-function-type"]
+flags = ["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-cast-function-type"]
 link = ["-pthread"]
 if os.environ.get("LATCHWORK_CRASH_POINTS"):
     macros.append(("LW_CRASH_POINTS", "1"))

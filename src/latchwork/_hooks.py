@@ -1,5 +1,6 @@
 """What the C core calls."""
 
+import sys
 from typing import Any
 
 
@@ -38,3 +39,17 @@ def returned(semaphore: Any, pid: int, count: int) -> None:
 def broke(barrier: Any, pid: int, count: int) -> None:
     """Log that a process that died in it broke the barrier."""
     _warn("%r: %s died in this barrier, which is broken by that", barrier, _whom(pid))
+
+
+def whereabouts(room: int) -> bytes:
+    """Say which thread this is and where in Python it waits, in so many bytes."""
+    from latchwork.inspect.whereabouts import note
+
+    return note(sys._getframe(1), room)
+
+
+def look(primitive: Any, may_raise: bool, looks: int) -> int:
+    """Look for a deadlock; return how many times as long the next look may wait as this one did."""
+    from latchwork.deadlocks import watch
+
+    return watch.look(primitive, may_raise, looks)

@@ -32,7 +32,7 @@ build() {
     esac
     shift 2
     # shellcheck disable=SC2086
-    $cc -std=c11 -O1 -g -fno-omit-frame-pointer "$@" -pthread -I "$native" $sources "$native"/lw_*.c -o "$binary"
+    $cc -std=gnu11 -O1 -g -fno-omit-frame-pointer "$@" -pthread -I "$native" $sources "$native"/lw_*.c -o "$binary"
 }
 {
     build hammer-threads hammer -fsanitize=thread
@@ -43,7 +43,7 @@ build() {
 builds=$!
 
 for file in "$native"/lw_*.c tests/c/*.c; do
-    $cc -std=c11 -O1 -Wall -Wextra -Wconversion -Wshadow -fanalyzer -Werror -I "$native" -c "$file" \
+    $cc -std=gnu11 -O1 -Wall -Wextra -Wconversion -Wshadow -fanalyzer -Werror -I "$native" -c "$file" \
         -o "$work/object.o"
 done
 echo "analyzer: ok"

@@ -126,6 +126,11 @@ static PyObject *arena_members(PyObject *self, PyObject *unused) {
     return pids;
 }
 
+struct lw_arena *mapped_arena(PyObject *self) {
+    struct lw_arena *arena = ((Arena *)self)->arena;
+    return arena ? arena : (raise_closed(), NULL);
+}
+
 static struct lw_arena *as_member(PyObject *self) {
     struct lw_arena *arena = ((Arena *)self)->arena;
     if (!arena) return (raise_closed(), NULL);
@@ -232,6 +237,12 @@ static PyMethodDef methods[] = {
     {"stateful", arena_stateful, METH_NOARGS, PyDoc_STR("stateful($self, /)\n--\n\nHow many named primitives differ from new ones.")},
     {"counts", arena_counts, METH_NOARGS, PyDoc_STR("counts($self, /)\n--\n\nHow full it is, in slots.")},
     {"root", arena_root, METH_NOARGS, PyDoc_STR("root($self, /)\n--\n\nThe pid of the process that began the program; 0 if it is gone, -1 if a child was first.")},
+    {"survey", arena_survey, METH_O, PyDoc_STR("survey($self, places, /)\n--\n\nWhat the primitives at these places say, or all if None; nobody is held up.")},
+    {"waiting", arena_waiting, METH_NOARGS, PyDoc_STR("waiting($self, /)\n--\n\nWho waits, at which of them.")},
+    {"roster", arena_roster, METH_NOARGS, PyDoc_STR("roster($self, /)\n--\n\nThe pid of each living member, and for how many nanoseconds it has been one.")},
+    {"unseen", arena_unseen, METH_NOARGS, PyDoc_STR("unseen($self, /)\n--\n\nFor how many waits there was no room among those who wait.")},
+    {"govern", arena_govern, METH_NOARGS, PyDoc_STR("govern($self, /)\n--\n\nFrom now on this process goes by the settings in it.")},
+    {"set", arena_set, METH_VARARGS, PyDoc_STR("set($self, look_ms, deadlock, /)\n--\n\nThe settings of its program; 0 leaves one as it is.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -38,31 +38,33 @@ static PyObject *barrier_arrive(PyObject *self, PyObject *const *args, Py_ssize_
     if (!deadline_of(args[0], &wait.deadline_ns)) return NULL;
     if (handle_is_gone(handle)) return raise_gone();
     if (!ensure_member(handle->arena)) return NULL;
-    for (;;) {
+    struct lw_waiting waiting;
+    enum lw_barred barred;
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_EVENT, wait.deadline_ns);
+    do {
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_barred barred = lw_barrier_wait(handle->arena, handle->slot, &wait, args[1] != Py_None);
+        barred = lw_barrier_wait(handle->arena, handle->slot, &wait, args[1] != Py_None);
         PyEval_RestoreThread(state);
-        switch (barred) {
-        case LW_BARRIER_PASSED:
-            return PyLong_FromUnsignedLong(wait.index);
-        case LW_BARRIER_RUN:
-            return run_action(self, &wait, args[1]);
-        case LW_BARRIER_IS_BROKEN:
-        case LW_BARRIER_TIMEOUT:
-            return raise_broken(self, &wait, barred == LW_BARRIER_TIMEOUT);
-        case LW_BARRIER_NO_ROOM:
-            return raise_status(LW_NO_ROOM);
-        case LW_BARRIER_SIGNAL:
-        case LW_BARRIER_SLEEP:
-            break;
-        }
-        if (PyErr_CheckSignals() < 0) {
-            state = PyEval_SaveThread();
-            lw_barrier_give_up(handle->arena, handle->slot, &wait);
-            PyEval_RestoreThread(state);
-            return NULL;
-        }
+    } while (barred == LW_BARRIER_SIGNAL && wait_goes_on(self, &waiting));
+    lw_waiting_end(&waiting);
+    switch (barred) {
+    case LW_BARRIER_PASSED:
+        return PyLong_FromUnsignedLong(wait.index);
+    case LW_BARRIER_RUN:
+        return run_action(self, &wait, args[1]);
+    case LW_BARRIER_NO_ROOM:
+        return raise_status(LW_NO_ROOM);
+    case LW_BARRIER_IS_BROKEN:
+    case LW_BARRIER_TIMEOUT:
+        return raise_broken(self, &wait, barred == LW_BARRIER_TIMEOUT);
+    case LW_BARRIER_SIGNAL:
+    case LW_BARRIER_SLEEP:
+        break;
     }
+    PyThreadState *state = PyEval_SaveThread();
+    lw_barrier_give_up(handle->arena, handle->slot, &wait);
+    PyEval_RestoreThread(state);
+    return NULL;
 }
 
 static PyObject *change(PyObject *self, void (*how)(struct lw_arena *, struct lw_slot *)) {

@@ -9,6 +9,7 @@
 #include "../_native/lw_arena.h"
 #include "../_native/lw_futex.h"
 #include "../_native/lw_slot.h"
+#include "../_native/lw_waiter.h"
 
 struct lw_cell;
 struct lw_several;
@@ -37,6 +38,15 @@ PyObject *call_hook(const char *name, const char *format, ...);
 
 /* Takes the arena's mutex, giving up the GIL only if it must wait. */
 void enter(struct lw_arena *arena);
+/* NULL, with an exception set, of one that is closed. */
+struct lw_arena *mapped_arena(PyObject *arena);
+/* survey.c: methods of Arena. */
+PyObject *arena_survey(PyObject *self, PyObject *places);
+PyObject *arena_waiting(PyObject *self, PyObject *unused);
+PyObject *arena_roster(PyObject *self, PyObject *unused);
+PyObject *arena_unseen(PyObject *self, PyObject *unused);
+PyObject *arena_govern(PyObject *self, PyObject *unused);
+PyObject *arena_set(PyObject *self, PyObject *args);
 /* Makes this process a member if it is not; false with an exception set. */
 bool ensure_member(struct lw_arena *arena);
 
@@ -53,8 +63,8 @@ PyObject *raise_gone(void);
 /* Makes a type and gives it to the module. To its methods and getset, which end with ROOM_FOR_…, it adds what
  * all handles have. */
 PyTypeObject *add_handle_type(PyObject *module, PyType_Spec *spec, PyMethodDef *methods, PyGetSetDef *getset);
-#define HANDLE_METHODS 3
-#define ROOM_FOR_METHODS {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}
+#define HANDLE_METHODS 4
+#define ROOM_FOR_METHODS {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}, {NULL, NULL, 0, NULL}
 #define HANDLE_GETSET 2
 #define ROOM_FOR_GETSET {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}
 
@@ -73,8 +83,14 @@ uint32_t parse_count(PyObject *number);
 bool tell(PyObject *self, const char *hook, uint32_t dead, uint32_t count);
 uint32_t pid_of(const struct lw_arena *arena, uint32_t id);
 
+/* looking.c: a wait has come back to let signal handlers run, and to look around, if it is time. False: an exception is
+ * set, and the wait is to end; or, if it can't, goes on regardless. */
+bool wait_goes_on(PyObject *self, struct lw_waiting *waiting);
+bool wait_goes_on_regardless(PyObject *self, struct lw_waiting *waiting);
+bool several_go_on(struct lw_waiting *waiting, const struct lw_several *several);
+
 /* lock.c: for RLock and Condition. 1: acquired, 0: timeout, -1: an exception is set. */
-int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner);
+int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner);
 /* The way that is not the fastest; a task of this process that waits may get it before it is free. */
 bool lock_give(Handle *handle);
 extern PyTypeObject *lock_type, *rlock_type;
@@ -129,6 +145,8 @@ PyObject *readiness(struct lw_several *several);
 int add_bound(PyObject *module);
 int add_ready(PyObject *module);
 int add_profile(PyObject *module);
+int add_looking(PyObject *module);
+int add_survey(PyObject *module);
 int add_waiting(PyObject *module);
 int add_tasks(PyObject *module);
 int add_arena(PyObject *module);

@@ -78,15 +78,21 @@ static void keep_newer(PyObject *kept[3]) {
 static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
     Handle *lock = lock_of(self);
     struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
+    struct lw_waiting waiting;
     bool held = lw_lock_try(lock->slot, lock->arena->self_id);
+    lw_waiting_begin(&waiting, lock->arena, lock->slot, LW_WANTS_ACQUIRE, LW_FOREVER);
     while (!held) {
         /* Not by lw_lock_try: one that has slept speaks for others that sleep. */
         PyThreadState *state = PyEval_SaveThread();
         held = lw_lock_acquire_slow(lock->arena, lock->slot, &wait) != LW_SIGNAL;
         PyEval_RestoreThread(state);
-        if (!held && PyErr_CheckSignals() < 0) keep_newer(kept);
+        if (!held && !wait_goes_on_regardless((PyObject *)lock, &waiting)) keep_newer(kept);
     }
-    if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, lw_thread_id(), depth);
+    lw_waiting_end(&waiting);
+    if (((Condition *)self)->recursive)
+        lw_rlock_begin(lock->slot, lock->arena->self_id, lw_thread_id(), depth);
+    else
+        lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
     uint32_t dead_owner = lw_load_relaxed(&lock->slot->abandoned);
     if (dead_owner && !tell(((Condition *)self)->lock, "abandoned", dead_owner, 1)) keep_newer(kept);
 }
@@ -94,15 +100,19 @@ static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
 /* Until it is chosen or its time is over; -1: an exception is set. */
 static int sleep_on(PyObject *self, struct lw_queue_wait *wait) {
     Handle *handle = (Handle *)self;
-    for (;;) {
+    struct lw_waiting waiting;
+    enum lw_queued queued;
+    bool chosen;
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_EVENT, wait->deadline_ns);
+    do {
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_queued queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait, lw_condition_step, NULL);
-        bool chosen = queued == LW_QUEUE_GRANTED;
+        queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait, lw_condition_step, NULL);
+        chosen = queued == LW_QUEUE_GRANTED;
         if (queued == LW_QUEUE_TIMEOUT) chosen = lw_condition_leave(handle->arena, handle->slot, wait);
         PyEval_RestoreThread(state);
-        if (queued != LW_QUEUE_SIGNAL) return chosen;
-        if (PyErr_CheckSignals() < 0) return -1;
-    }
+    } while (queued == LW_QUEUE_SIGNAL && wait_goes_on(self, &waiting));
+    lw_waiting_end(&waiting);
+    return queued == LW_QUEUE_SIGNAL ? -1 : chosen;
 }
 
 static PyObject *wait_for_it(PyObject *self, int64_t deadline_ns) {

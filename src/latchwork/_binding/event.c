@@ -26,21 +26,27 @@ static PyObject *event_clear(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
-static Py_NO_INLINE PyObject *wait_slow(Handle *handle, PyObject *timeout) {
+static Py_NO_INLINE PyObject *wait_slow(PyObject *self, PyObject *timeout) {
+    Handle *handle = (Handle *)self;
     struct lw_event_wait wait;
+    struct lw_waiting waiting;
+    enum lw_waited waited;
+    bool gone;
     int64_t deadline_ns;
     /* The generation is read first: the event counts as waited for from here on. */
     lw_event_wait_begin(handle->slot, &wait, 0);
     if (!deadline_of(timeout, &deadline_ns)) return NULL;
     wait.deadline_ns = deadline_ns;
-    for (;;) {
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_EVENT, deadline_ns);
+    do {
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_waited waited = lw_event_wait(handle->slot, &wait);
+        waited = lw_event_wait(handle->slot, &wait);
         PyEval_RestoreThread(state);
-        if (handle_is_gone(handle)) return raise_gone();
-        if (waited != LW_WAIT_SIGNAL) return PyBool_FromLong(waited == LW_WAIT_SET);
-        if (PyErr_CheckSignals() < 0) return NULL;
-    }
+        gone = handle_is_gone(handle);
+    } while (!gone && waited == LW_WAIT_SIGNAL && wait_goes_on(self, &waiting));
+    lw_waiting_end(&waiting);
+    if (gone) return raise_gone();
+    return waited == LW_WAIT_SIGNAL ? NULL : PyBool_FromLong(waited == LW_WAIT_SET);
 }
 
 static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
@@ -49,7 +55,7 @@ static PyObject *event_wait(PyObject *self, PyObject *const *args, Py_ssize_t co
     if (!timeout) return NULL;
     if (handle_is_gone(handle)) return raise_gone();
     if (timeout == Py_None && lw_event_is_set(handle->slot)) Py_RETURN_TRUE;
-    return wait_slow(handle, timeout);
+    return wait_slow(self, timeout);
 }
 
 static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {

@@ -118,6 +118,15 @@ static PyObject *name_text(PyObject *self, PyObject *unused) {
     return PyUnicode_DecodeUTF8(text, length, "replace");
 }
 
+static PyObject *wish(PyObject *self, PyObject *number) {
+    Handle *handle = (Handle *)self;
+    unsigned long deadlock = PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred()) return NULL;
+    if (handle_is_gone(handle)) return raise_gone();
+    atomic_store_explicit(&handle->slot->deadlock, (uint8_t)deadlock, memory_order_relaxed);
+    Py_RETURN_NONE;
+}
+
 static PyObject *get_arena(PyObject *self, void *unused) {
     (void)unused;
     PyObject *owner = ((Handle *)self)->owner;
@@ -142,6 +151,8 @@ static const PyMethodDef common_methods[HANDLE_METHODS] = {
     {"_unlink", unlink_name, METH_NOARGS,
      PyDoc_STR("_unlink($self, /)\n--\n\nTake its name away; whether it had one.")},
     {"_name", name_text, METH_NOARGS, PyDoc_STR("_name($self, /)\n--\n\nThe text that it is met by, or None.")},
+    {"_wish", wish, METH_O,
+     PyDoc_STR("_wish($self, deadlock, /)\n--\n\nWhat is to be done about a deadlock of those who wait for it.")},
 };
 
 #define TYPES_MAX 16

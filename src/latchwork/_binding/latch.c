@@ -22,13 +22,16 @@ static PyObject *latch_wait(PyObject *self, PyObject *const *args, Py_ssize_t co
     if (handle_is_gone(handle)) return raise_gone();
     if (timeout == Py_None && lw_latch_count(handle->slot) == 0) Py_RETURN_TRUE;
     if (!deadline_of(timeout, &wait.deadline_ns)) return NULL;
-    for (;;) {
+    struct lw_waiting waiting;
+    enum lw_latched latched;
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_EVENT, wait.deadline_ns);
+    do {
         PyThreadState *state = PyEval_SaveThread();
-        enum lw_latched latched = lw_latch_wait(handle->slot, &wait);
+        latched = lw_latch_wait(handle->slot, &wait);
         PyEval_RestoreThread(state);
-        if (latched != LW_LATCH_SIGNAL) return PyBool_FromLong(latched == LW_LATCH_OPEN);
-        if (PyErr_CheckSignals() < 0) return NULL;
-    }
+    } while (latched == LW_LATCH_SIGNAL && wait_goes_on(self, &waiting));
+    lw_waiting_end(&waiting);
+    return latched == LW_LATCH_SIGNAL ? NULL : PyBool_FromLong(latched == LW_LATCH_OPEN);
 }
 
 static PyObject *get_count(PyObject *self, void *unused) {

@@ -1,8 +1,7 @@
-#define _GNU_SOURCE
 #include "../_native/lw_lock.h"
 
 #include "../_native/lw_member.h"
-#include "../_native/lw_stamp.h"
+#include "../_native/lw_rlock.h"
 #include "../_native/lw_task.h"
 #include "binding.h"
 
@@ -18,11 +17,14 @@ static bool tell_abandoned(PyObject *self, uint32_t dead_owner) {
     return false;
 }
 
-int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner) {
+int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
+    Handle *handle = (Handle *)self;
     *dead_owner = 0;
     if (!ensure_member(handle->arena)) return -1;
     struct lw_lock_wait wait = {.deadline_ns = deadline_ns};
+    struct lw_waiting waiting;
     enum lw_acquired acquired;
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_ACQUIRE, deadline_ns);
     for (;;) {
         if (deadline_ns == 0) {
             acquired = lw_lock_acquire_slow(handle->arena, handle->slot, &wait);
@@ -32,28 +34,34 @@ int lock_take(Handle *handle, int64_t deadline_ns, uint32_t *dead_owner) {
             PyEval_RestoreThread(state);
         }
         if (acquired != LW_SIGNAL) break;
-        if (PyErr_CheckSignals() < 0) {
+        if (!wait_goes_on(self, &waiting)) {
             lw_lock_give_up(handle->slot, &wait);
+            lw_waiting_end(&waiting);
             return -1;
         }
     }
+    lw_waiting_end(&waiting);
     if (acquired == LW_ABANDONED) *dead_owner = wait.dead_owner;
     return acquired != LW_TIMEOUT;
+}
+
+/* `who` acquired it: a thread, or 0. */
+static inline void stamp(const Handle *handle, uint32_t who) {
+    lw_stamp_lock(handle->slot, handle->arena->self_id, who);
 }
 
 static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
     uint32_t dead_owner;
     if (handle_is_gone((Handle *)self)) return raise_gone();
-    int got = lock_take((Handle *)self, deadline_ns, &dead_owner);
+    int got = lock_take(self, deadline_ns, &dead_owner);
+    if (got > 0) stamp((Handle *)self, lw_thread_id());
     if (got < 0 || (dead_owner && !tell_abandoned(self, dead_owner))) return NULL;
     return PyBool_FromLong(got);
 }
 
 static inline bool acquire_fast(Handle *handle) {
     uint32_t self = handle->arena->self_id;
-    if (self == 0 || handle_is_gone(handle) || !lw_lock_try(handle->slot, self)) return false;
-    lw_stamp_lock(handle->slot, self, lw_thread_id());
-    return true;
+    return self != 0 && !handle_is_gone(handle) && lw_lock_try(handle->slot, self);
 }
 
 /* An owner that was interrupted while it was told left that to this one. */
@@ -66,14 +74,16 @@ static inline PyObject *acquired_fast(PyObject *self) {
 PyObject *lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
     int64_t deadline_ns = LW_FOREVER;
     if ((count != 0 || names) && !parse_acquire(args, count, names, &deadline_ns)) return NULL;
-    if (acquire_fast((Handle *)self)) return acquired_fast(self);
-    return acquire_slow(self, deadline_ns);
+    if (!acquire_fast((Handle *)self)) return acquire_slow(self, deadline_ns);
+    stamp((Handle *)self, lw_thread_id());
+    return acquired_fast(self);
 }
 
 static PyObject *lock_enter(PyObject *self, PyObject *unused) {
     (void)unused;
-    if (acquire_fast((Handle *)self)) return acquired_fast(self);
-    return acquire_slow(self, LW_FOREVER);
+    if (!acquire_fast((Handle *)self)) return acquire_slow(self, LW_FOREVER);
+    stamp((Handle *)self, lw_thread_id());
+    return acquired_fast(self);
 }
 
 bool lock_give(Handle *handle) {
@@ -94,7 +104,11 @@ static PyObject *lock_exit(PyObject *self, PyObject *const *args, Py_ssize_t cou
 }
 
 /* Not past the tasks of this process that wait. */
-static inline bool take_now(Handle *handle) { return !lw_tasks_wait_at(handle->slot) && acquire_fast(handle); }
+static inline bool take_now(Handle *handle) {
+    if (lw_tasks_wait_at(handle->slot) || !acquire_fast(handle)) return false;
+    stamp(handle, 0);
+    return true;
+}
 
 static PyObject *lock_take_now(PyObject *self, PyObject *unused) {
     (void)unused;

@@ -69,6 +69,8 @@ uint32_t pid_of(const struct lw_arena *arena, uint32_t id) {
 }
 
 bool tell(PyObject *self, const char *hook, uint32_t dead, uint32_t count) {
+    _Atomic uint16_t *deaths = &((Handle *)self)->slot->deaths;
+    if (atomic_load_explicit(deaths, memory_order_relaxed) < UINT16_MAX) atomic_fetch_add(deaths, 1);
     PyObject *result = call_hook(hook, "(OII)", self, pid_of(((Handle *)self)->arena, dead), count);
     if (result) {
         Py_DECREF(result);
@@ -164,7 +166,8 @@ static int execute(PyObject *module) {
     Py_XDECREF(magic);
     if (failed || PyModule_AddIntConstant(module, "LAYOUT_VERSION", LW_LAYOUT_VERSION) < 0) return -1;
     int (*const adds[])(PyObject *) = {add_bound, add_ready, add_waiting, add_tasks, add_arena, add_lock, add_event, add_rlock, add_semaphore,
-                                       add_latch, add_condition, add_barrier, add_rwlock, add_profile};
+                                       add_latch, add_condition, add_barrier, add_rwlock, add_profile, add_looking,
+                                       add_survey};
     for (size_t i = 0; i < sizeof adds / sizeof *adds; i++)
         if (adds[i](module) < 0) return -1;
     PyMethodDef *const functions_elsewhere[] = {&own_methods_definition, &wait_any_definition};

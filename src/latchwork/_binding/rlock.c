@@ -33,7 +33,7 @@ static PyObject *taken(PyObject *self, uint32_t who, uint32_t dead_owner) {
 
 static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
     uint32_t dead_owner;
-    int got = lock_take((Handle *)self, deadline_ns, &dead_owner);
+    int got = lock_take(self, deadline_ns, &dead_owner);
     if (got < 0) return NULL;
     if (got) return taken(self, lw_thread_id(), dead_owner);
     Py_RETURN_FALSE;

@@ -51,6 +51,8 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns, 
     struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
     if (!ensure_member(arena)) return NULL;
     if (write && lw_rwlock_write_fast(arena, slot, &wait)) return acquired(self, wait.dead, write);
+    struct lw_waiting waiting;
+    lw_waiting_begin(&waiting, arena, slot, write ? LW_WANTS_WRITE : LW_WANTS_READ, deadline_ns);
     for (;;) {
         struct lw_cell *hint = NULL;
         PyThreadState *state = PyEval_SaveThread();
@@ -58,16 +60,19 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns, 
             write ? lw_rwlock_write(arena, slot, &wait) : lw_rwlock_read(arena, slot, &wait, &hint);
         PyEval_RestoreThread(state);
         if (hint) rwlock->hint = hint;
-        if (queued == LW_QUEUE_GRANTED) return acquired(self, wait.dead, write);
-        if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
-        if (queued == LW_QUEUE_NO_ROOM) return raise_status(LW_NO_ROOM);
-        if (PyErr_CheckSignals() < 0) {
-            state = PyEval_SaveThread();
-            lw_rwlock_give_up(arena, slot, &wait);
-            PyEval_RestoreThread(state);
-            return NULL;
+        if (queued != LW_QUEUE_SIGNAL) {
+            lw_waiting_end(&waiting);
+            if (queued == LW_QUEUE_GRANTED) return acquired(self, wait.dead, write);
+            if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
+            return raise_status(LW_NO_ROOM);
         }
+        if (!wait_goes_on(self, &waiting)) break;
     }
+    PyThreadState *state = PyEval_SaveThread();
+    lw_rwlock_give_up(arena, slot, &wait);
+    PyEval_RestoreThread(state);
+    lw_waiting_end(&waiting);
+    return NULL;
 }
 
 static inline PyObject *acquire(PyObject *self, int64_t deadline_ns, bool write) {

@@ -36,23 +36,28 @@ static Py_NO_INLINE PyObject *permits_acquire_slow(PyObject *self, int64_t deadl
     struct lw_arena *arena = semaphore->handle.arena;
     struct lw_slot *slot = semaphore->handle.slot;
     struct lw_queue_wait wait = {.deadline_ns = deadline_ns};
+    struct lw_waiting waiting;
     if (!ensure_member(arena)) return NULL;
+    lw_waiting_begin(&waiting, arena, slot, LW_WANTS_ACQUIRE, deadline_ns);
     for (;;) {
         struct lw_cell *hint = NULL;
         PyThreadState *state = PyEval_SaveThread();
         enum lw_queued queued = lw_permits_acquire(arena, slot, &wait, &hint);
         PyEval_RestoreThread(state);
         if (hint) semaphore->hint = hint;
-        if (queued == LW_QUEUE_GRANTED) return acquired(self, &wait);
-        if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
-        if (queued == LW_QUEUE_NO_ROOM) return raise_status(LW_NO_ROOM);
-        if (PyErr_CheckSignals() < 0) {
-            state = PyEval_SaveThread();
-            lw_permits_give_up(arena, slot, &wait);
-            PyEval_RestoreThread(state);
-            return NULL;
+        if (queued != LW_QUEUE_SIGNAL) {
+            lw_waiting_end(&waiting);
+            if (queued == LW_QUEUE_GRANTED) return acquired(self, &wait);
+            if (queued == LW_QUEUE_TIMEOUT) Py_RETURN_FALSE;
+            return raise_status(LW_NO_ROOM);
         }
+        if (!wait_goes_on(self, &waiting)) break;
     }
+    PyThreadState *state = PyEval_SaveThread();
+    lw_permits_give_up(arena, slot, &wait);
+    PyEval_RestoreThread(state);
+    lw_waiting_end(&waiting);
+    return NULL;
 }
 
 static inline PyObject *permits_acquire(PyObject *self, int64_t deadline_ns) {
@@ -83,8 +88,10 @@ static PyObject *permits_release(PyObject *self, uint32_t count) {
 static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
     Handle *handle = (Handle *)self;
     struct lw_semaphore_wait wait = {.deadline_ns = deadline_ns};
+    struct lw_waiting waiting;
+    enum lw_taken taken;
+    lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_ACQUIRE, deadline_ns);
     for (;;) {
-        enum lw_taken taken;
         if (deadline_ns == 0) {
             taken = lw_semaphore_acquire(handle->slot, &wait);
         } else {
@@ -92,12 +99,11 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
             taken = lw_semaphore_acquire(handle->slot, &wait);
             PyEval_RestoreThread(state);
         }
-        if (taken != LW_TAKEN_SIGNAL) return PyBool_FromLong(taken == LW_TAKEN);
-        if (PyErr_CheckSignals() < 0) {
-            lw_semaphore_give_up(handle->slot, &wait);
-            return NULL;
-        }
+        if (taken != LW_TAKEN_SIGNAL || !wait_goes_on(self, &waiting)) break;
     }
+    if (taken == LW_TAKEN_SIGNAL) lw_semaphore_give_up(handle->slot, &wait);
+    lw_waiting_end(&waiting);
+    return taken == LW_TAKEN_SIGNAL ? NULL : PyBool_FromLong(taken == LW_TAKEN);
 }
 
 static inline PyObject *acquire(PyObject *self, int64_t deadline_ns) {

@@ -52,18 +52,25 @@ static bool has_bad_file(const struct lw_several *several) {
     return false;
 }
 
+/* False: an exception is set. */
+static bool sleep_on(struct lw_several *several) {
+    struct lw_waiting waiting;
+    enum lw_several_end end;
+    lw_waiting_begin(&waiting, NULL, NULL, LW_WANTS_EVENT, several->deadline_ns);
+    do {
+        PyThreadState *state = PyEval_SaveThread();
+        end = lw_several_wait(several);
+        PyEval_RestoreThread(state);
+    } while (end == LW_SEVERAL_SIGNAL && several_go_on(&waiting, several));
+    lw_several_hide(several);
+    lw_waiting_end(&waiting);
+    if (end == LW_SEVERAL_NO_ROOM) PyErr_NoMemory();
+    return end == LW_SEVERAL_READY || end == LW_SEVERAL_TIMEOUT;
+}
+
 static PyObject *wait_for_any(struct lw_several *several) {
     lw_several_begin(several);
-    bool ready = lw_several_look(several);
-    while (!ready) {
-        PyThreadState *state = PyEval_SaveThread();
-        enum lw_several_end end = lw_several_wait(several);
-        PyEval_RestoreThread(state);
-        if (end == LW_SEVERAL_NO_ROOM) return PyErr_NoMemory();
-        if (end == LW_SEVERAL_TIMEOUT) break;
-        ready = end == LW_SEVERAL_READY;
-        if (!ready && PyErr_CheckSignals() < 0) return NULL;
-    }
+    if (!lw_several_look(several) && !sleep_on(several)) return NULL;
     if (has_bad_file(several)) {
         errno = EBADF;
         return PyErr_SetFromErrno(PyExc_OSError);

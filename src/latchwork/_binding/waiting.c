@@ -127,8 +127,8 @@ static void wait_dealloc(PyObject *self) {
 
 static PyObject *wait_begin(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     Wait *wait = (Wait *)self;
-    if (count != 2 || (args[0] != Py_None && !PyObject_TypeCheck(args[0], port_type))) {
-        PyErr_SetString(PyExc_TypeError, "begin() takes a port or None, and what the port is to hand out");
+    if (count < 2 || count > 3 || (args[0] != Py_None && !PyObject_TypeCheck(args[0], port_type))) {
+        PyErr_SetString(PyExc_TypeError, "begin() takes a port or None, what the port is to hand out, and a timeout or None");
         return NULL;
     }
     bool patient = args[0] != Py_None;
@@ -138,6 +138,12 @@ static PyObject *wait_begin(PyObject *self, PyObject *const *args, Py_ssize_t co
         PyErr_SetString(PyExc_ValueError, closed ? "this port is closed" : "this wait has begun already");
         return NULL;
     }
+    int64_t until_ns = LW_FOREVER;
+    if (count == 3 && !deadline_of(args[2], &until_ns)) return NULL;
+    uint32_t number = wait->task.who ? wait->task.who : this_task();
+    if (number == NO_TASK) return NULL;
+    wait->task.until_ns = until_ns;
+    wait->task.number = number;
     Py_INCREF(args[1]);
     Py_XDECREF(wait->cookie);
     wait->cookie = args[1];
@@ -226,7 +232,7 @@ static PyObject *wait_settle(PyObject *self, PyObject *unused) {
 
 static PyMethodDef wait_methods[] = {
     {"begin", (PyCFunction)(void (*)(void))wait_begin, METH_FASTCALL,
-     PyDoc_STR("begin($self, port, cookie, /)\n--\n\nBegin; whether it is done already. Without a port it always is: tried once.")},
+     PyDoc_STR("begin($self, port, cookie, timeout=None, /)\n--\n\nBegin; whether it is done already. Without a port it always is: tried once.")},
     {"expire", wait_expire, METH_NOARGS,
      PyDoc_STR("expire($self, /)\n--\n\nIts time is over; whether that has made it done.")},
     {"take", wait_take, METH_NOARGS, PyDoc_STR("take($self, /)\n--\n\nWhat it came to, which is the caller's from here on.")},

@@ -63,7 +63,6 @@ enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, u
     lw_store_relaxed(&header->epoch, 1);
     lw_store_rel(&header->members_ready, MEMBERS_STEP);
     header->slots_limit = LW_SLOTS_MAX;
-    lw_store_relaxed(&header->look_ms, 1000);
     header->slots_ready = FIRST_SLOTS;
     header->slots_used = 1;
     header->sweep_at = 4096;
@@ -77,8 +76,8 @@ static enum lw_status check(const struct lw_header *header, size_t size) {
     if (header->version != LW_LAYOUT_VERSION || header->slot_size != sizeof(struct lw_slot) ||
         header->member_size != sizeof(struct lw_member) || header->mutex_size != sizeof(pthread_mutex_t))
         return LW_VERSION;
-    if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || lw_load_acq(&header->waiters_ready) > LW_WAITERS_MAX || header->slots_ready > LW_SLOTS_MAX ||
-        header->slots_used > header->slots_ready || header->slots_used == 0)
+    if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || lw_load_acq(&header->waiters_ready) > LW_WAITERS_MAX ||
+        header->slots_ready > LW_SLOTS_MAX || header->slots_used > header->slots_ready || header->slots_used == 0)
         return LW_FOREIGN;
     if (size < slots_end(header->slots_ready)) return LW_TRUNCATED;
     return LW_OK;

@@ -4,6 +4,7 @@
 #include "lw_futex.h"
 #include "lw_member.h"
 #include "lw_slot.h"
+#include "lw_stamp.h"
 
 static struct lw_cell *find_free(const struct lw_arena *arena, const struct lw_slot *slot) {
     struct lw_walk walk = lw_cells_begin(slot);
@@ -30,6 +31,7 @@ struct lw_cell *lw_cells_claim(struct lw_arena *arena, struct lw_slot *slot, uin
     struct lw_cell *cell = find_free(arena, slot);
     if (!cell && grow) cell = grow_chain(arena, slot);
     if (!cell) return NULL;
+    lw_stamp_cell(cell);
     lw_cell_store(cell, value);
     LW_CRASH(cell_claimed); /* CRASH: it says what the dead one was: settled like any other */
     return cell;

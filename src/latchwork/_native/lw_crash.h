@@ -61,7 +61,9 @@
     X(barrier_waiting)     \
     X(barrier_ended)       \
     X(barrier_telling)     \
-    X(barrier_told)
+    X(barrier_told)        \
+    X(waiter_taken)        \
+    X(waiter_written)
 
 enum lw_crash_point {
 #define LW_CRASH_ENUM(name) LW_CRASH_##name,

@@ -36,7 +36,7 @@ static enum lw_outcome lock_step(struct lw_lane *lane, struct lw_task *task) {
         return LW_OUTCOME_TIMEOUT;
     }
     lane->begun = false;
-    if (task->who) lw_rlock_begin(lane->slot, lane->arena->self_id, task->who, task->depth);
+    lw_rlock_begin_for(lane->slot, lane->arena->self_id, task->who, task->depth);
     return LW_OUTCOME_GRANTED;
 }
 

@@ -104,7 +104,7 @@ struct lw_slot {
     union {
         struct {
             uint8_t pickled; /* when a handle was last pickled: see lw_slot.c; 0: never */
-            uint8_t wishes;  /* what was asked for when it was made: lw_wish */
+            _Atomic uint8_t deadlock; /* what is to be done about one: lw_settings.h */
             _Atomic uint16_t deaths; /* how many died with it; no more than it can count */
             union {
                 lw_word limit; /* Semaphore: the bound; Latch: the count at first; Barrier: parties */
@@ -192,9 +192,9 @@ struct lw_header {
     uint32_t names;
     uint32_t repairs;
     lw_word waiters_ready;  /* with memory behind them */
-    lw_word look_ms;        /* after how long a waiter looks around; 0: never */
-    lw_word deadlock;       /* what is done about one: enum lw_wish */
     lw_word waiters_unseen; /* waits for which there was no room */
+    lw_word look_ms;        /* the program's: see lw_settings.h */
+    lw_word deadlock;
 };
 
 /* A waiter: a thread or task that waits, for others to see. See lw_waiter.h. */
@@ -207,13 +207,14 @@ struct lw_waiter {
     uint32_t task;   /* its number, if it is a task's that has one */
     uint32_t wants;  /* enum lw_wants */
     uint32_t noted;  /* how much of its note is text */
-    int64_t since_ns;
-    int64_t until_ns; /* LW_FOREVER */
-    uint32_t spare[4];
+    int64_t since_ns; /* since the epoch, so that it is the same in whichever process asks */
+    int64_t until_ns; /* the same; LW_FOREVER */
+    uint32_t is_task;
+    uint32_t spare[3];
 };
 _Static_assert(sizeof(struct lw_waiter) == 64, "a cache line");
 #define LW_WAITERS_MAX 32768u
-#define LW_NOTE_TEXT 256u
+#define LW_NOTE_TEXT 512u
 
 /* A namespace: named primitives whose state is not that of a new one outlive their users. */
 #define LW_PERSISTENT 1u

@@ -4,6 +4,7 @@
 
 #include "lw_crash.h"
 #include "lw_member.h"
+#include "lw_stamp.h"
 
 static bool strict(const struct lw_slot *slot) { return lw_load_relaxed(&slot->bell) & LW_PERMITS_STRICT; }
 
@@ -40,8 +41,11 @@ uint32_t lw_permits_available(const struct lw_arena *arena, const struct lw_slot
 
 static bool add(struct lw_cell *cell, uint32_t self) {
     uint64_t value = lw_cell_load(cell);
-    while (lw_cell_id(value) == self && lw_cell_state(value) == LW_CELL_HELD && lw_cell_value(value) < LW_CELL_VALUE_MAX)
-        if (lw_cell_cas(cell, &value, value + ((uint64_t)1 << (32 + LW_CELL_VALUE_SHIFT)))) return true;
+    while (lw_cell_id(value) == self && lw_cell_state(value) == LW_CELL_HELD && lw_cell_value(value) < LW_CELL_VALUE_MAX) {
+        if (!lw_cell_cas(cell, &value, value + ((uint64_t)1 << (32 + LW_CELL_VALUE_SHIFT)))) continue;
+        if (lw_cell_value(value) == 0) lw_stamp_cell(cell);
+        return true;
+    }
     return false;
 }
 
@@ -253,6 +257,7 @@ static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_
     bool unsettled;
     lw_guard_enter(arena, slot, &unsettled);
     bool granted = lw_cell_state(lw_cell_load(wait->cell)) == LW_CELL_CHOSEN;
+    lw_stamp_cell(wait->cell);
     lw_cell_store(wait->cell, granted && keep ? lw_cell_make(arena->self_id, LW_CELL_HELD, 1) : 0);
     wait->cell = NULL;
     settle(arena, slot, &settled);
@@ -271,6 +276,7 @@ enum lw_queued lw_permits_step(struct lw_arena *arena, struct lw_slot *slot, str
     enum lw_queued queued = lw_queue_step(arena, slot, &lw_permits_queue, wait, watch);
     if (queued == LW_QUEUE_TIMEOUT && leave(arena, slot, wait, true)) return LW_QUEUE_GRANTED;
     if (queued == LW_QUEUE_GRANTED) {
+        lw_stamp_cell(wait->cell);
         lw_cell_store(wait->cell, lw_cell_make(arena->self_id, LW_CELL_HELD, 1));
         wait->cell = NULL;
     }

@@ -5,17 +5,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static _Thread_local uint32_t thread_id;
+_Thread_local uint32_t lw_this_thread LW_THREAD_ID_MODEL;
 
 /* The thread that forks is another one in the child. */
-static void forget(void) { thread_id = 0; }
+static void forget(void) { lw_this_thread = 0; }
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, forget); }
 
-static uint32_t ask(void) {
+uint32_t lw_ask_thread_id(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    return thread_id = (uint32_t)syscall(SYS_gettid);
+    return lw_this_thread = (uint32_t)syscall(SYS_gettid);
 }
-
-uint32_t lw_thread_id(void) { return thread_id ? thread_id : ask(); }

@@ -17,18 +17,25 @@
 
 #include "lw_crash.h"
 #include "lw_lock.h"
+#include "lw_stamp.h"
 
 /* The kernel's id of this thread, asked for once. */
-uint32_t lw_thread_id(void);
+#if defined(__GLIBC__)
+/* It is read at each acquisition; the libraries that are loaded later share some room for variables like this one. */
+#define LW_THREAD_ID_MODEL __attribute__((tls_model("initial-exec")))
+#else
+#define LW_THREAD_ID_MODEL
+#endif
+extern _Thread_local uint32_t lw_this_thread LW_THREAD_ID_MODEL;
+uint32_t lw_ask_thread_id(void);
+static inline uint32_t lw_thread_id(void) { return lw_this_thread ? lw_this_thread : lw_ask_thread_id(); }
 
 /* Who may own one, within its process: a thread, by the kernel's id, or a task, by a number with the top bit set. */
 #define LW_TASK_BIT 0x80000000u
 
-static inline uint32_t lw_rlock_token(uint32_t member, uint32_t who) { return who ^ member * 0x9e3779b1u; }
-
 static inline bool lw_rlock_is_owner(const struct lw_slot *slot, uint32_t self, uint32_t who) {
     return lw_load_relaxed(&slot->word) >> LW_LOCK_OWNER_SHIFT == self &&
-           lw_load_relaxed(&slot->thread) == lw_rlock_token(self, who);
+           lw_load_relaxed(&slot->thread) == lw_stamp_token(self, who);
 }
 
 static inline bool lw_rlock_is_mine(const struct lw_slot *slot, uint32_t self) {
@@ -39,7 +46,15 @@ static inline bool lw_rlock_is_mine(const struct lw_slot *slot, uint32_t self) {
 static inline void lw_rlock_begin(struct lw_slot *slot, uint32_t self, uint32_t who, uint32_t depth) {
     LW_CRASH(rlock_taken); /* CRASH: a Lock of a dead owner, whatever thread and depth say */
     lw_store_relaxed(&slot->depth, depth);
-    lw_store_relaxed(&slot->thread, lw_rlock_token(self, who));
+    lw_stamp_lock(slot, self, who);
+}
+
+/* The same for a task; 0: it is a Lock, and any of its process may release it. */
+static inline void lw_rlock_begin_for(struct lw_slot *slot, uint32_t self, uint32_t task, uint32_t depth) {
+    if (task)
+        lw_rlock_begin(slot, self, task, depth);
+    else
+        lw_stamp_lock(slot, self, 0);
 }
 
 /* Before the Lock is released; returns the depth. */

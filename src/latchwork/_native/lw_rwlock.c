@@ -2,6 +2,7 @@
 
 #include "lw_crash.h"
 #include "lw_member.h"
+#include "lw_stamp.h"
 
 struct tally {
     uint32_t reads; /* by the living */
@@ -132,8 +133,11 @@ const struct lw_queue lw_rwlock_queue = {settle};
 
 static bool add(struct lw_cell *cell, uint32_t self) {
     uint64_t value = lw_cell_load(cell);
-    while (lw_cell_id(value) == self && lw_cell_state(value) == LW_CELL_HELD && lw_cell_value(value) < LW_CELL_VALUE_MAX)
-        if (lw_cell_cas(cell, &value, lw_cell_make(self, LW_CELL_HELD, lw_cell_value(value) + 1))) return true;
+    while (lw_cell_id(value) == self && lw_cell_state(value) == LW_CELL_HELD && lw_cell_value(value) < LW_CELL_VALUE_MAX) {
+        if (!lw_cell_cas(cell, &value, lw_cell_make(self, LW_CELL_HELD, lw_cell_value(value) + 1))) continue;
+        if (lw_cell_value(value) == 0) lw_stamp_cell(cell);
+        return true;
+    }
     return false;
 }
 
@@ -276,6 +280,7 @@ static bool leave(struct lw_arena *arena, struct lw_slot *slot, struct lw_queue_
     enum lw_cell_state state = granted_state(wait, write);
     bool granted = state != LW_CELL_FREE;
     uint64_t kept = lw_cell_make(arena->self_id, write ? LW_CELL_WRITING : LW_CELL_HELD, 1);
+    lw_stamp_cell(wait->cell);
     lw_cell_store(wait->cell, granted && keep ? kept : 0);
     wait->cell = NULL;
     give(arena, slot, &settled, granted && !keep && write);
@@ -295,6 +300,7 @@ enum lw_queued lw_rwlock_read_step(struct lw_arena *arena, struct lw_slot *slot,
     enum lw_queued queued = lw_queue_step(arena, slot, &lw_rwlock_queue, wait, watch);
     if (queued == LW_QUEUE_TIMEOUT && leave(arena, slot, wait, false, true)) return LW_QUEUE_GRANTED;
     if (queued == LW_QUEUE_GRANTED) {
+        lw_stamp_cell(wait->cell);
         lw_cell_store(wait->cell, lw_cell_make(arena->self_id, LW_CELL_HELD, 1));
         *(struct lw_cell **)hint = wait->cell;
         wait->cell = NULL;
@@ -314,6 +320,7 @@ enum lw_queued lw_rwlock_write_step(struct lw_arena *arena, struct lw_slot *slot
     enum lw_queued queued = lw_queue_step(arena, slot, &lw_rwlock_queue, wait, watch);
     if (queued == LW_QUEUE_TIMEOUT && leave(arena, slot, wait, true, true)) return LW_QUEUE_GRANTED;
     if (queued == LW_QUEUE_GRANTED) {
+        lw_stamp_cell(wait->cell);
         lw_cell_store(wait->cell, lw_cell_make(arena->self_id, LW_CELL_WRITING, 1));
         wait->cell = NULL;
     }

@@ -312,6 +312,22 @@ void lw_several_recheck(struct lw_several *several) {
     }
 }
 
+void lw_several_show(struct lw_several *several, bool is_task, int64_t until_ns) {
+    for (unsigned i = 0; i < several->count && i < LW_SEVERAL_SHOWN; i++) {
+        struct lw_several_item *item = &several->items[i];
+        if (item->seen.member == item->arena->self_id) continue;
+        struct lw_waiter said = lw_waiter_now(item->arena, item->slot, LW_WANTS_EVENT, until_ns);
+        said.is_task = is_task;
+        said.task = several->who;
+        lw_seen_begin(item->arena, &item->seen, &said);
+    }
+}
+
+void lw_several_hide(struct lw_several *several) {
+    for (unsigned i = 0; i < several->count && i < LW_SEVERAL_SHOWN; i++)
+        lw_seen_end(several->items[i].arena, &several->items[i].seen);
+}
+
 static enum lw_several_end once(struct lw_several *several, struct lw_words *words) {
     bool any = lw_several_listen(several, words);
     if (words->failed) return LW_SEVERAL_NO_ROOM;
@@ -324,6 +340,9 @@ static enum lw_several_end once(struct lw_several *several, struct lw_words *wor
     }
     int64_t step = lw_several_patience(several, words);
     int64_t wake_ns = step < several->deadline_ns - now ? now + step : several->deadline_ns;
+    lw_several_show(several, false, several->deadline_ns);
+    struct lw_waiting *waiting = lw_waiting_here();
+    if (waiting && !waiting->slot) wake_ns = lw_waiting_sleeps(waiting, wake_ns);
     static const struct lw_words none;
     enum lw_slept slept = sleep_on(several, lw_futex_has_waitv() ? words : &none, wake_ns);
     tell_deaths(words);

@@ -21,6 +21,7 @@
 
 #include "lw_arena.h"
 #include "lw_futex.h"
+#include "lw_waiter.h"
 
 #define LW_SEVERAL_LOOK_NS 10000000
 
@@ -30,6 +31,7 @@ struct lw_several_item {
     uint32_t generation; /* of an Event, when the wait began */
     bool ready;
     bool listened; /* to a Lock or Semaphore, since the last unlisten */
+    struct lw_seen seen;
 };
 
 struct lw_several {
@@ -74,6 +76,10 @@ bool lw_several_listen(struct lw_several *several, struct lw_words *words);
 int64_t lw_several_patience(struct lw_several *several, const struct lw_words *words);
 /* It has slept that long. */
 void lw_several_recheck(struct lw_several *several);
+/* It is about to sleep: others may see that (at so many of them), until it hides. A forked child shows itself anew. */
+#define LW_SEVERAL_SHOWN 64
+void lw_several_show(struct lw_several *several, bool is_task, int64_t until_ns);
+void lw_several_hide(struct lw_several *several);
 /* After all: passes on what it may have consumed. */
 void lw_several_unlisten(struct lw_several *several);
 

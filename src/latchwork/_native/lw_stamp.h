@@ -4,25 +4,29 @@
 
 #include <time.h>
 
-#include "lw_rlock.h"
+#include "lw_cells.h"
 
-/* In hundredths of a second, of CLOCK_MONOTONIC; it comes round after 497 days. */
+/* In hundredths of a second since the epoch, as the kernel's tick has it. It comes round after 497 days. Never 0. */
 static inline uint32_t lw_stamp_now(void) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 100 + (uint64_t)now.tv_nsec / 10000000);
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 100 + (uint64_t)now.tv_nsec / 10000000) | 1u;
 }
 
-/* After a Lock was taken. `who`: a thread, or 0. */
+/* Who acquired, within its process: mixed with its member id, so that what a dead owner left never looks like a thread of
+ * another process. */
+static inline uint32_t lw_stamp_token(uint32_t member, uint32_t who) { return who ^ member * 0x9e3779b1u; }
+
+/* After a Lock or RLock was taken. `who`: a thread, or a task's number; 0: nobody in particular. */
 static inline void lw_stamp_lock(struct lw_slot *slot, uint32_t self, uint32_t who) {
-    lw_store_relaxed(&slot->thread, lw_rlock_token(self, who));
+    lw_store_relaxed(&slot->thread, lw_stamp_token(self, who));
     lw_store_relaxed(&slot->since, lw_stamp_now());
 }
 
-/* How long ago. */
-static inline int64_t lw_stamp_age_ns(uint32_t stamp) {
-    int32_t age = (int32_t)(lw_stamp_now() - stamp);
-    return age > 0 ? (int64_t)age * 10000000 : 0;
+/* After a cell came to hold something. */
+static inline void lw_stamp_cell(struct lw_cell *cell) {
+    struct lw_slot *cells = (struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
+    lw_store_relaxed(&cells->claimed[cell - cells->cell], lw_stamp_now());
 }
 
 #endif

@@ -84,6 +84,38 @@ static void give_up(struct lw_lane *lane, struct lw_task *task) {
     lane->begun = false;
 }
 
+static enum lw_wants wants_of(const struct lw_task *task) {
+    switch (lw_load_relaxed(&task->slot->state)) {
+    case LW_KIND_LOCK:
+    case LW_KIND_RLOCK:
+    case LW_KIND_SEMAPHORE:
+    case LW_KIND_PERMITS:
+        return LW_WANTS_ACQUIRE;
+    case LW_KIND_RWLOCK:
+        return task->write ? LW_WANTS_WRITE : LW_WANTS_READ;
+    default:
+        return LW_WANTS_EVENT;
+    }
+}
+
+static void show(struct lw_task *task) {
+    if (task->several) {
+        lw_several_show(task->several, true, task->until_ns);
+        return;
+    }
+    struct lw_waiter said = lw_waiter_now(task->arena, task->slot, wants_of(task), task->until_ns);
+    said.is_task = true;
+    said.task = task->number;
+    lw_seen_begin(task->arena, &task->seen, &said);
+}
+
+static void hide(struct lw_task *task) {
+    if (task->several)
+        lw_several_hide(task->several);
+    else
+        lw_seen_end(task->arena, &task->seen);
+}
+
 static void append(struct lw_lane *lane, struct lw_task *task) {
     task->lane = lane;
     task->next = NULL;
@@ -94,6 +126,7 @@ static void append(struct lw_lane *lane, struct lw_task *task) {
         lane->first = task;
     lane->last = task;
     task->state = LW_TASK_QUEUED;
+    show(task);
     if (task->slot) lw_add_acqrel(&waiting[bucket_of(task->slot)], 1);
 }
 
@@ -109,6 +142,7 @@ static void take_out(struct lw_task *task) {
         lane->last = task->previous;
     task->lane = NULL;
     task->next = task->previous = NULL;
+    hide(task);
     if (task->slot) lw_add_acqrel(&waiting[bucket_of(task->slot)], UINT32_MAX);
 }
 
@@ -237,12 +271,12 @@ void lw_port_close(struct lw_port *port) {
 /* Tasks */
 
 void lw_task_init(struct lw_task *task, struct lw_arena *arena, struct lw_slot *slot) {
-    *task = (struct lw_task){.kind = lw_lane_kind_of(slot), .arena = arena, .slot = slot, .depth = 1, .forks = forks};
+    *task = (struct lw_task){.kind = lw_lane_kind_of(slot), .arena = arena, .slot = slot, .depth = 1, .until_ns = LW_FOREVER, .forks = forks};
     task->generation = lw_load_acq(&slot->word) >> LW_EVENT_GENERATION_SHIFT;
 }
 
 void lw_task_init_several(struct lw_task *task, struct lw_several *several) {
-    *task = (struct lw_task){.kind = &lw_lane_several, .several = several, .forks = forks};
+    *task = (struct lw_task){.kind = &lw_lane_several, .several = several, .until_ns = LW_FOREVER, .forks = forks};
 }
 
 void lw_lane_run(struct lw_lane *lane) {
@@ -383,7 +417,7 @@ bool lw_tasks_pass(struct lw_arena *arena, struct lw_slot *slot) {
     if (passes && now - *since_ns < PASSING_NS) {
         struct lw_task *task = lane->first;
         lw_store_relaxed(&slot->abandoned, 0);
-        if (task->who) lw_rlock_begin(slot, arena->self_id, task->who, task->depth);
+        lw_rlock_begin_for(slot, arena->self_id, task->who, task->depth);
         bool alone = lane->first == lane->last;
         if (alone) give_up(lane, task);
         finish(task, LW_OUTCOME_GRANTED, true);

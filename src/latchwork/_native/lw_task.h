@@ -8,6 +8,7 @@
 
 #include "lw_barrier.h"
 #include "lw_queue.h"
+#include "lw_waiter.h"
 
 enum lw_outcome {
     LW_OUTCOME_SLEEP, /* of a step: it must wait */
@@ -40,6 +41,8 @@ struct lw_task {
     bool action;     /* Barrier: it has one */
     uint32_t who;    /* RLock: the number of its owner-to-be */
     uint32_t depth;  /* RLock: to be had at that depth */
+    uint32_t number; /* of whoever waits; 0: it has none */
+    int64_t until_ns; /* when it is to expire, for others to see */
     uint32_t generation;        /* Event: when it came */
     struct lw_several *several; /* its own */
 
@@ -50,6 +53,7 @@ struct lw_task {
     struct lw_queue_wait queue;     /* Condition */
     struct lw_barrier_wait barrier; /* Barrier */
 
+    struct lw_seen seen;
     enum lw_task_state state;
     struct lw_lane *lane;
     struct lw_port *port;

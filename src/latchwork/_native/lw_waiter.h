@@ -8,34 +8,45 @@
 
 enum lw_wants { LW_WANTS_ACQUIRE, LW_WANTS_READ, LW_WANTS_WRITE, LW_WANTS_EVENT };
 
-/* One call that may wait, on the stack of its thread. Nested in a signal handler's, if that waits as well. */
+/* An entry, and as whom it was taken: a forked child must not give its parent's back. */
+struct lw_seen {
+    struct lw_waiter *entry; /* NULL: none */
+    uint32_t member;
+};
+
+/* `said`: all but member and seq. Leaves none if there is no room. */
+void lw_seen_begin(struct lw_arena *arena, struct lw_seen *seen, const struct lw_waiter *said);
+void lw_seen_end(const struct lw_arena *arena, struct lw_seen *seen);
+void lw_seen_note(struct lw_arena *arena, const struct lw_seen *seen, const char *text, uint32_t length);
+
+/* One call that may wait, on the stack of its thread; nested in that of a signal handler's, if that waits as well. Its
+ * entry is taken at its first sleep. */
 struct lw_waiting {
     struct lw_arena *arena;
-    const struct lw_slot *slot;
+    const struct lw_slot *slot; /* NULL: it waits for several, which have entries of their own */
     enum lw_wants wants;
-    int64_t since_ns; /* 0: has not slept yet */
-    int64_t until_ns;
-    int64_t look_ns;  /* when it is to go back to Python to look around; LW_FOREVER: never */
-    struct lw_waiter *entry; /* NULL: none yet, or no room */
-    bool tried;
+    int64_t deadline_ns;
+    int64_t look_ns; /* when it is to go back to Python to look around; LW_FOREVER: never */
+    struct lw_seen seen;
+    bool slept;
+    uint32_t looks; /* so far */
     struct lw_waiting *outer;
 };
 
 void lw_waiting_begin(struct lw_waiting *waiting, struct lw_arena *arena, const struct lw_slot *slot,
-                      enum lw_wants wants, int64_t until_ns);
+                      enum lw_wants wants, int64_t deadline_ns);
 void lw_waiting_end(struct lw_waiting *waiting);
 /* This thread's innermost; NULL: none. */
 struct lw_waiting *lw_waiting_here(void);
 /* Just before each sleep; how long that may be. */
 int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns);
-/* Its time to look has come: true once, and then again after that long. */
-bool lw_waiting_looks(struct lw_waiting *waiting, int64_t again_ns);
+/* Whether its time to look has come. The next one comes as much later, or so many times as much. */
+bool lw_waiting_looks(struct lw_waiting *waiting);
+void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times);
 
-/* An entry for a wait that is no thread's; NULL: no room. */
-struct lw_waiter *lw_waiter_take(struct lw_arena *arena, const struct lw_waiter *said);
-void lw_waiter_give(struct lw_waiter *entry);
-void lw_waiter_note(struct lw_arena *arena, struct lw_waiter *entry, const char *text, uint32_t length);
-
+/* What an entry says of a wait that begins now. */
+struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,
+                               int64_t deadline_ns);
 /* A copy of what stands there, with its note; false: nobody's, a dead one's, or it can't be read now. */
 bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]);
 
