@@ -26,6 +26,7 @@ ENVIRONMENT = "LATCHWORK_DIR"
 PROGRAM = "program-"
 NAMESPACE = "namespace-"
 UNFINISHED = "new-"
+_LABEL_MAX = 1000
 
 # Why a directory can't be used, so that the next one is tried.
 _UNUSABLE = {
@@ -191,7 +192,7 @@ def begin_in(directory: str) -> tuple[int, str]:
 
 
 def _create_in(
-    directory: str, name: str, persistent: bool, root: int
+    directory: str, name: str, persistent: bool, root: int, label: str
 ) -> "tuple[str, _core.Arena] | None":
     """Make it, whole before it gets its name; None if somebody else was faster."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
@@ -199,7 +200,9 @@ def _create_in(
     fd, unfinished = begin_in(directory)
     try:
         os.fchmod(fd, 0o600)
-        _core.format_arena(fd, os.urandom(16), persistent, root)
+        _core.format_arena(
+            fd, os.urandom(16), persistent, root, label.encode("utf-8", "replace")[:_LABEL_MAX]
+        )
         os.link(unfinished, path)
     except FileExistsError:
         os.close(fd)
@@ -214,9 +217,9 @@ def _create_in(
 
 
 def find_or_create(
-    name: str, *, persistent: bool = False, root: int = 0
+    name: str, *, persistent: bool = False, root: int = 0, label: str = ""
 ) -> "tuple[str, _core.Arena, bool]":
-    """Open the arena of that file name or make it; whether it was made."""
+    """Open the arena of that file name or make it; whether it was made. ``label``: for people."""
     reasons: list[str] = []
     while True:
         found = find(name)
@@ -224,7 +227,7 @@ def find_or_create(
             return (*found, False)
         for directory in candidates():
             try:
-                made = _create_in(directory, name, persistent, root)
+                made = _create_in(directory, name, persistent, root, label)
             except NoRoomError:
                 reasons.append(f"{directory}: no space left")
                 continue

@@ -73,6 +73,12 @@ def _file_name() -> str:
     return directory.PROGRAM + digest.hexdigest()[:24]
 
 
+def script() -> str:
+    """What this program is called; also in a child, which has its parent's arguments."""
+    name = os.path.basename(sys.argv[0]) if getattr(sys, "argv", None) else ""
+    return "python" if not name or name.startswith("-") else name
+
+
 def _starter() -> int:
     """The pid of the process that started this one, not of the server that forked it."""
     parent = os.getppid()
@@ -105,17 +111,18 @@ def _join(name: str) -> Place | None:
             return _enter(*found)
         found[1].close()
     elif pid == str(starter):
-        return _enter(*directory.find_or_create(announced)[:2])
+        return _enter(*directory.find_or_create(announced, label=script())[:2])
     return None
 
 
 def _begin(name: str) -> Place:
-    path, arena, made = directory.find_or_create(name, root=os.getpid())
+    path, arena, made = directory.find_or_create(name, root=os.getpid(), label=script())
     if made or arena.root() in (-1, os.getpid()):
         return _enter(path, arena)
     # Somebody set the same authkey in two programs.
     arena.close()
-    path, arena, _ = directory.find_or_create(f"{name}-{os.urandom(8).hex()}", root=os.getpid())
+    another = f"{name}-{os.urandom(8).hex()}"
+    path, arena, _ = directory.find_or_create(another, root=os.getpid(), label=script())
     return _enter(path, arena)
 
 
@@ -128,12 +135,13 @@ def _find_program() -> "_core.Arena":
         if _is_child():
             place = _join(name)
             if place is None:
-                path, arena, _ = directory.find_or_create(name)
+                path, arena, _ = directory.find_or_create(name, label=script())
                 place = _enter(path, arena)
         else:
             place = _begin(name)
         _announce(os.path.basename(place.path))
         _program = place.arena
+        _program.govern()
     _clean_once()
     return place.arena
 
@@ -157,10 +165,16 @@ def namespace(name: str) -> Place:
     with _lock:
         place = _namespaces.get(name)
         if place is None:
-            path, found, _ = directory.find_or_create(namespace_file(name), persistent=True)
+            file = namespace_file(name)
+            path, found, _ = directory.find_or_create(file, persistent=True, label=name)
             place = _namespaces[name] = _enter(path, found, name)
     _clean_once()
     return place
+
+
+def places() -> list[Place]:
+    """The arenas that this process is a member of."""
+    return list(_places.values())
 
 
 def place_of(found: "_core.Arena") -> Place:

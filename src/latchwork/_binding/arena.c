@@ -212,6 +212,13 @@ static PyObject *get_uuid(PyObject *self, void *unused) {
     return PyBytes_FromStringAndSize((const char *)arena->header->uuid, 16);
 }
 
+static PyObject *get_label(PyObject *self, void *unused) {
+    (void)unused;
+    const struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
+    return PyUnicode_DecodeUTF8(arena->header->label, (Py_ssize_t)arena->header->label_length, "replace");
+}
+
 static PyObject *get_fd(PyObject *self, void *unused) {
     (void)unused;
     struct lw_arena *arena = ((Arena *)self)->arena;
@@ -248,6 +255,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef getset[] = {
     {"uuid", get_uuid, NULL, PyDoc_STR("16 random bytes that tell this arena from all others."), NULL},
+    {"label", get_label, NULL, PyDoc_STR("The namespace's name, or what the program is called."), NULL},
     {"fd", get_fd, NULL, PyDoc_STR("The file descriptor that its lock belongs to."), NULL},
     {"persistent", get_persistent, NULL, PyDoc_STR("Whether it is a namespace."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -265,20 +273,22 @@ static PyObject *format_arena(PyObject *module, PyObject *args) {
     int fd, persistent;
     unsigned root;
     const char *uuid;
-    Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "iy#pI", &fd, &uuid, &length, &persistent, &root)) return NULL;
+    const char *label = "";
+    Py_ssize_t length, label_length = 0;
+    if (!PyArg_ParseTuple(args, "iy#pI|y#", &fd, &uuid, &length, &persistent, &root, &label, &label_length)) return NULL;
     if (length != 16) {
         PyErr_SetString(PyExc_ValueError, "uuid must be 16 bytes");
         return NULL;
     }
-    enum lw_status status = lw_arena_format(fd, (const uint8_t *)uuid, persistent ? LW_PERSISTENT : 0, root);
+    enum lw_status status = lw_arena_format(fd, (const uint8_t *)uuid, persistent ? LW_PERSISTENT : 0, root,
+                                            label, (uint32_t)label_length);
     if (status != LW_OK) return raise_status(status);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef format_definition = {
     "format_arena", format_arena, METH_VARARGS,
-    PyDoc_STR("format_arena(fd, uuid, persistent, root, /)\n--\n\nMake an arena of an empty file.")};
+    PyDoc_STR("format_arena(fd, uuid, persistent, root, label=b'', /)\n--\n\nMake an arena of an empty file.")};
 
 int add_arena(PyObject *module) {
     arena_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

@@ -41,7 +41,8 @@ void lw_mutex_init(pthread_mutex_t *mutex) {
     pthread_mutexattr_destroy(&attributes);
 }
 
-enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, uint32_t root_pid) {
+enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, uint32_t root_pid, const char *label,
+                               uint32_t label_length) {
     enum lw_status status = reserve(fd, 0, LW_OFFSET_MEMBERS + MEMBERS_STEP * sizeof(struct lw_member));
     if (status == LW_OK)
         status = reserve(fd, LW_OFFSET_BUCKETS, LW_OFFSET_WAITERS - LW_OFFSET_BUCKETS);
@@ -62,6 +63,8 @@ enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, u
     lw_mutex_init(&header->mutex);
     lw_store_relaxed(&header->epoch, 1);
     lw_store_rel(&header->members_ready, MEMBERS_STEP);
+    header->label_length = label_length < LW_LABEL_TEXT ? label_length : LW_LABEL_TEXT;
+    memcpy(header->label, label, header->label_length);
     header->slots_limit = LW_SLOTS_MAX;
     header->slots_ready = FIRST_SLOTS;
     header->slots_used = 1;
@@ -77,7 +80,8 @@ static enum lw_status check(const struct lw_header *header, size_t size) {
         header->member_size != sizeof(struct lw_member) || header->mutex_size != sizeof(pthread_mutex_t))
         return LW_VERSION;
     if (lw_load_acq(&header->members_ready) > LW_MEMBERS_MAX || lw_load_acq(&header->waiters_ready) > LW_WAITERS_MAX ||
-        header->slots_ready > LW_SLOTS_MAX || header->slots_used > header->slots_ready || header->slots_used == 0)
+        header->slots_ready > LW_SLOTS_MAX || header->slots_used > header->slots_ready || header->slots_used == 0 ||
+        header->label_length > LW_LABEL_TEXT)
         return LW_FOREIGN;
     if (size < slots_end(header->slots_ready)) return LW_TRUNCATED;
     return LW_OK;

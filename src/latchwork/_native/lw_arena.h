@@ -31,7 +31,8 @@ struct lw_arena {
 };
 
 /* Makes a new arena of an empty file; fills the memory behind its first pages. */
-enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, uint32_t root_pid);
+enum lw_status lw_arena_format(int fd, const uint8_t uuid[16], uint64_t flags, uint32_t root_pid, const char *label,
+                               uint32_t label_length);
 /* Maps and checks; takes over fd on success. Never believes what it has not checked. */
 enum lw_status lw_arena_map(struct lw_arena *arena, int fd);
 /* For an arena in which this process is no member: with a member's alive word it must stay mapped. */

@@ -163,6 +163,8 @@ struct lw_member {
 };
 _Static_assert(sizeof(struct lw_member) == 128, "a member is two cache lines");
 
+#define LW_LABEL_TEXT 1000
+
 struct lw_header {
     uint64_t magic;
     uint32_t version;
@@ -195,6 +197,8 @@ struct lw_header {
     lw_word waiters_unseen; /* waits for which there was no room */
     lw_word look_ms;        /* the program's: see lw_settings.h */
     lw_word deadlock;
+    uint32_t label_length;
+    char label[LW_LABEL_TEXT]; /* the namespace's name, or what the program is called; never changes */
 };
 
 /* A waiter: a thread or task that waits, for others to see. See lw_waiter.h. */

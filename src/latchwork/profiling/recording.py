@@ -37,12 +37,6 @@ def _events() -> int:
     return min(max(int(text), 1), 1 << 26) if text.isdecimal() else EVENTS
 
 
-def _script() -> str:
-    """What this program is called; also in a child, which has its parent's arguments."""
-    name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    return "python" if not name or name.startswith("-") else name
-
-
 def _new_directory(where: str | os.PathLike[str] | None) -> str:
     """One for this run of the program; None: a temporary one, in the directory of the arenas."""
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -52,7 +46,7 @@ def _new_directory(where: str | os.PathLike[str] | None) -> str:
         home = os.path.dirname(program.place_of(program.arena()).path)
         made = os.path.join(home, f"{TEMPORARY}{unique}")
     else:
-        made = os.path.join(os.path.abspath(where), f"{_script()}-{unique}")
+        made = os.path.join(os.path.abspath(where), f"{program.script()}-{unique}")
     os.makedirs(made, mode=0o700)
     return made
 
@@ -180,7 +174,7 @@ def open_journal() -> tuple[int, int, str, str] | None:
     except OSError as error:
         print(f"latchwork: process {os.getpid()} is not recorded: {error}", file=sys.stderr)
         return None
-    return fd, _events(), _script(), process.current_process().name
+    return fd, _events(), program.script(), process.current_process().name
 
 
 def thread_name() -> str:

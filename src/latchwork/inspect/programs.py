@@ -1,0 +1,56 @@
+"""What processes are called: by the script that they run, where that can be known."""
+
+import os
+
+MULTIPROCESSING = ("multiprocessing.spawn", "multiprocessing.forkserver", "multiprocessing.resource_tracker")
+WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+GENERATIONS = 3
+
+
+def program(pid: int) -> str:
+    """The script of a Python process (``train.py``, ``-m pytest``), else the command; ``?`` if it is gone.
+
+    Of one that multiprocessing has started anew it is that of the process which started it.
+    """
+    for _ in range(GENERATIONS):
+        words = _words(pid)
+        if not words:
+            return "?"
+        if not any(name in word for word in words[:8] for name in MULTIPROCESSING):
+            return _called(words)
+        pid = _parent(pid)
+    return "python"
+
+
+def _words(pid: int) -> list[str]:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            text = file.read(1 << 14)
+    except OSError:
+        return []
+    return [word.decode("utf-8", "replace") for word in text.split(b"\0")[:-1]]
+
+
+def _parent(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            return int(stat.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _called(words: list[str]) -> str:
+    command = os.path.basename(words[0])
+    if not command.startswith(("python", "pypy")):
+        return command
+    arguments = iter(words[1:])
+    for word in arguments:
+        if word == "-m":
+            return f"-m {next(arguments, '?')}"
+        if word == "-c":
+            return "python -c"
+        if word in WITH_VALUE:
+            next(arguments, None)
+        elif not word.startswith("-"):
+            return os.path.basename(word) or command
+    return command

@@ -1,0 +1,283 @@
+"""Facts out of arenas: what the core surveys, in the words of the model.
+
+Nobody is held up by it, and nothing is changed: an arena is mapped without its lock, and without
+becoming a member.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from latchwork import _core, directory
+from latchwork import program as programs_arena
+from latchwork.errors import LatchworkError
+from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
+from latchwork.inspect.programs import program as program_of
+from latchwork.inspect.whereabouts import read as read_note
+
+TASK = 0x80000000
+STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
+WANTS = ("acquire", "read", "write", "wait")
+SET, BROKEN, RUNNING = 1, 2, 3
+_KIND = {"LOCK": "Lock", "RLOCK": "RLock", "EVENT": "Event", "LATCH": "Latch", "RWLOCK": "RWLock"}
+_KIND |= {"CONDITION": "Condition", "BARRIER": "Barrier"}
+
+
+class Row(NamedTuple):
+    """One who waits, as the core says it."""
+
+    slot: int
+    generation: int
+    pid: int
+    thread: int
+    task: int
+    is_task: bool
+    wants: int
+    since_ns: int
+    until_ns: int | None
+    note: bytes
+
+
+class Found(NamedTuple):
+    """A primitive, as the core says it."""
+
+    slot: int
+    generation: int
+    kind: int
+    name: bytes | None
+    state: int
+    value: int
+    limit: int
+    bounded: bool
+    deaths: int
+    deadlock: int
+    holdings: list[tuple[int, int, int, int, bool]]
+    chosen: list[int]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where in the arena."""
+        return self.slot, self.generation
+
+
+class Reader:
+    """Reads one arena, and knows each process's name only once."""
+
+    def __init__(self, arena: "_core.Arena", namespace: str | None) -> None:
+        self.arena, self.namespace = arena, namespace
+        self.uuid = arena.uuid.hex()[:8]
+        self.taken = time.time()
+        self.program: Callable[[int], str] = functools.cache(program_of)
+
+    def rows(self) -> list[Row]:
+        """All who wait."""
+        return [Row(*row) for row in self.arena.waiting()]
+
+    def statistics(
+        self, places: Iterable[tuple[int, int]] | None, rows: list[Row]
+    ) -> Iterator[Statistics]:
+        """Of the primitives at these places; None: of all."""
+        waiting: dict[tuple[int, int], list[Row]] = {}
+        for row in rows:
+            waiting.setdefault((row.slot, row.generation), []).append(row)
+        for found in self.arena.survey(None if places is None else list(places)):
+            one = Found(*found)
+            yield self._statistics(one, waiting.get(one.place, []))
+
+    def members(self) -> Iterator[Member]:
+        """The living members."""
+        for pid, age_ns in self.arena.roster():
+            yield Member(pid, self.program(pid), self.taken - age_ns / 1e9)
+
+    def _statistics(self, found: Found, rows: list[Row]) -> Statistics:
+        kind, text = _kind(found), found.name
+        named = self.namespace is not None and text is not None
+        owners = self._owners(kind, found)
+        waiters = self._waiters(kind, found, rows)
+        value, limit = _numbers(kind, found, len(waiters))
+        return Statistics(
+            kind=kind,
+            name=_text(text) if named and text else None,
+            namespace=self.namespace,
+            place=None if named or text is None else _place(_text(text)),
+            id=f"{self.uuid}:{found.slot}.{found.generation}",
+            state=_state(kind, found, owners, waiters),
+            value=value,
+            limit=limit,
+            owners=owners,
+            waiters=waiters,
+            abandoned=found.deaths,
+            taken=self.taken,
+        )
+
+    def _owners(self, kind: str, found: Found) -> tuple[Owner, ...]:
+        if kind not in ("Lock", "RLock"):
+            return self._sharers(kind, found)
+        return tuple(
+            Owner(
+                pid=pid,
+                thread=_thread(pid, who, kind),
+                program=self.program(pid),
+                since=self._since(stamp),
+                count=count,
+                exclusive=kind == "RLock",
+                task=who & ~TASK if who & TASK else None,
+            )
+            for pid, who, stamp, count, _ in found.holdings
+        )
+
+    def _sharers(self, kind: str, found: Found) -> tuple[Owner, ...]:
+        """A process may be counted at several places."""
+        held: dict[tuple[int, str], tuple[int, float | None]] = {}
+        for pid, _, stamp, count, write in found.holdings:
+            mode = "held" if kind != "RWLock" else "write" if write else "read"
+            before, since = held.get((pid, mode), (0, None))
+            now = self._since(stamp)
+            earliest = min((at for at in (since, now) if at is not None), default=None)
+            held[pid, mode] = before + count, earliest
+        return tuple(
+            Owner(pid, None, self.program(pid), since, count, mode)
+            for (pid, mode), (count, since) in held.items()
+        )
+
+    def _since(self, stamp: int) -> float | None:
+        """The last time that a stamp can mean."""
+        if stamp == 0:
+            return None
+        now = int(self.taken * 100)
+        age = (now - stamp) % STAMPS
+        # The tick that stamps are made by may be ahead of this process's look at the clock.
+        return (now - age) / 100 if age < STAMPS - 100 else stamp_ahead(now, stamp)
+
+    def _waiters(self, kind: str, found: Found, rows: list[Row]) -> tuple[Waiter, ...]:
+        rows = sorted(rows, key=lambda row: (row.since_ns, row.pid, row.thread))
+        if kind in ("Semaphore", "BoundedSemaphore", "RWLock"):
+            for pid in found.chosen:  # granted, and not awake yet
+                served = next((row for row in rows if row.pid == pid), None)
+                if served is not None:
+                    rows.remove(served)
+        return tuple(map(self._waiter, rows))
+
+    def _waiter(self, row: Row) -> Waiter:
+        name, stack = read_note(row.note)
+        return Waiter(
+            pid=row.pid,
+            thread=row.thread,
+            program=self.program(row.pid),
+            since=row.since_ns / 1e9,
+            wants=WANTS[row.wants] if row.wants < len(WANTS) else "wait",
+            until=None if row.until_ns is None else row.until_ns / 1e9,
+            is_task=row.is_task,
+            task=row.task & ~TASK or None,
+            thread_name=name,
+            stack=stack,
+        )
+
+
+def stamp_ahead(now: int, stamp: int) -> float:
+    """A stamp that is a tick later than the clock."""
+    return (now + (stamp - now) % STAMPS) / 100
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "replace")
+
+
+def _kind(found: Found) -> str:
+    kind = _core.KINDS[found.kind]
+    return _KIND.get(kind) or ("BoundedSemaphore" if found.bounded else "Semaphore")
+
+
+def _place(key: str) -> str:
+    """``file:line`` of what `latchwork.sites` calls ``module:path:line:kind#n``."""
+    path, _, line = key.rpartition(":")[0].rpartition(":")
+    return f"{os.path.basename(path.partition(':')[2])}:{line}"
+
+
+def _thread(pid: int, who: int, kind: str) -> int | None:
+    """The thread that owns. What an ended thread acquired is its process's, but for an RLock."""
+    if who == 0 or who & TASK:
+        return None
+    return who if kind == "RLock" or os.path.exists(f"/proc/{pid}/task/{who}") else None
+
+
+def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | None]:
+    if kind == "Semaphore" and _core.KINDS[found.kind] == "SEMAPHORE":
+        return found.value, None
+    if kind in ("Semaphore", "BoundedSemaphore"):
+        # Whoever comes now goes behind those who wait.
+        return (0 if waiting and found.holdings else found.value), found.limit
+    if kind in ("Latch", "Barrier"):
+        return found.value, found.limit
+    return None, None
+
+
+def _state(
+    kind: str, found: Found, owners: tuple[Owner, ...], waiters: tuple[Waiter, ...]
+) -> str:
+    if kind == "Event":
+        return "set" if found.state == SET else "clear"
+    if kind == "Latch":
+        return "closed" if found.value else "open"
+    if kind == "Barrier":
+        return {BROKEN: "broken", RUNNING: "running"}.get(found.state, "filling")
+    if kind == "Condition":
+        return "waiting" if waiters or found.value else "idle"
+    if kind in ("Semaphore", "BoundedSemaphore"):
+        return "available" if found.value else "exhausted"
+    if kind == "RWLock":
+        return owners[0].mode if owners else "free"
+    return "held" if owners else "free"
+
+
+def view_of(
+    path: str, arena: "_core.Arena", *, only_waited: bool = False, members: bool = True
+) -> View:
+    """What there is in one arena; ``only_waited``: of the primitives, those that somebody waits for."""
+    label = arena.label
+    reader = Reader(arena, label if arena.persistent else None)
+    rows = reader.rows()
+    places = sorted({(row.slot, row.generation) for row in rows}) if only_waited else None
+    root = arena.root()
+    return View(
+        namespace=reader.namespace,
+        program=None if arena.persistent else label,
+        root=root if root > 0 else None,
+        path=path,
+        members=tuple(reader.members()) if members else (),
+        primitives=tuple(reader.statistics(places, rows)),
+        taken=reader.taken,
+    )
+
+
+def paths(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
+    """The files of all arenas of this user, or of those in one directory."""
+    for folder in [os.path.abspath(place)] if place is not None else directory.candidates():
+        try:
+            directory.check(folder)
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith((directory.PROGRAM, directory.NAMESPACE)):
+                yield os.path.join(folder, name)
+
+
+def look(path: str, **how: Any) -> View | None:
+    """What there is in the arena of that file; None if it can't be read, or nobody uses it any more."""
+    try:
+        arena = directory.map_file(path, directory.open_checked(path))
+    except (OSError, LatchworkError):
+        return None
+    try:
+        return view_of(path, arena, **how)
+    finally:
+        arena.close()
+
+
+def own_places() -> Iterator[tuple[str, "_core.Arena"]]:
+    """The arenas that this process is a member of."""
+    for place in programs_arena.places():
+        yield place.path, place.arena
