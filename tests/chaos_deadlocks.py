@@ -171,8 +171,11 @@ class Chaos(killing.Killer):
 
 
 if __name__ == "__main__":
-    disorder = "--disorder" in sys.argv
-    if disorder:
-        sys.argv.remove("--disorder")
-    make = lambda options: Chaos(options.workers, options.seed, disorder)  # noqa: E731
-    sys.exit(killing.main(make, __doc__, workers=8))
+    sys.exit(
+        killing.main(
+            lambda options: Chaos(options.workers, options.seed, options.disorder),
+            __doc__,
+            workers=8,
+            flags=("--disorder",),
+        )
+    )
