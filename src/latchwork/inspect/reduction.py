@@ -20,6 +20,7 @@ class Situation:
             self.waits[wait.node].append(wait)
         self._ask = threads
         self._known: dict[int, frozenset[Node]] = {}
+        self._depends_on: dict[Node, set[Node]] = {}
 
     def threads(self, pid: int) -> frozenset[Node]:
         """The threads of a process, asked for once; none if it is dead."""
@@ -43,6 +44,11 @@ class Situation:
 
     def depends_on(self, node: Node) -> set[Node]:
         """All those of whom it depends whether this one can go on."""
+        if node not in self._depends_on:
+            self._depends_on[node] = self._dependence(node)
+        return self._depends_on[node]
+
+    def _dependence(self, node: Node) -> set[Node]:
         found: set[Node] = set()
         for wait in self.waits.get(node, ()):
             loop = self.loop(wait)
