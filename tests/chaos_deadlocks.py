@@ -60,11 +60,9 @@ class Taker:
     def held(self, primitive):
         """Hold it, in one of the ways that it has; False if the time was over."""
         timeout = self.random.choice((None, None, None, 0.001, 0.06, 0.2))
-        take, release = primitive.acquire, primitive.release
-        if isinstance(primitive, latchwork.RWLock):
-            way = self.random.choice(("read", "read", "write"))
-            take = getattr(primitive, f"acquire_{way}")
-            release = getattr(primitive, f"release_{way}")
+        ways = ("_read", "_read", "_write") if isinstance(primitive, latchwork.RWLock) else ("",)
+        way = self.random.choice(ways)
+        take, release = getattr(primitive, f"acquire{way}"), getattr(primitive, f"release{way}")
         had = take(timeout=timeout)
         if not had:
             self.count("timeouts")
