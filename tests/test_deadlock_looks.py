@@ -81,11 +81,11 @@ class Ring:
         ]
 
 
-def looked(facts, mode=Mode.WARN, look_after=1.0):
+def looked(facts, mode=Mode.WARN, look_after=1.0, **more):
     """What is told."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        look(facts, mode, look_after)
+        look(facts, mode, look_after, **more)
     return told
 
 
@@ -129,6 +129,12 @@ def test_it_is_broken_where_that_was_asked_for(file, other, mode, kind, raises):
         looked(ring, mode)
     assert caught.value.deadlock.certain == (kind == "RLock")
     assert not looked(ring, mode)  # one error is enough, even if it is not obeyed
+
+
+def test_one_that_must_not_raise_tells_and_the_next_one_raises(file, other):
+    assert len(looked(Ring(file, other), Mode.RAISE, may_raise=False)) == 1
+    with pytest.raises(DeadlockError):
+        looked(Ring(file, other, mine=10, its=5), Mode.RAISE)
 
 
 def test_it_is_ignored_where_that_was_asked_for(file, other):

@@ -33,12 +33,13 @@ class Mode(StrEnum):
         return self is Mode.RAISE_PROBABLE or (self is Mode.RAISE and deadlock.certain)
 
 
-def look(facts: Facts, mode: Mode, look_after: float) -> None:
+def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True) -> None:
     """See whether this thread, which waits at a primitive, is in a deadlock; tell of it, or raise.
 
     ``facts`` reads all arenas that may matter; it is called twice or more. ``mode`` is the setting of
-    the primitive at which this thread waits, or else of the program. To be called each ``look_after``
-    seconds of a wait. Raises DeadlockError if this thread is to give up; never waits for anybody.
+    the primitive at which this thread waits, or else of the program. ``may_raise`` is False where a wait
+    can't be given up: a Condition's to get its lock back. To be called each ``look_after`` seconds of a
+    wait. Raises DeadlockError if this thread is to give up; never waits for anybody.
     """
     if mode is Mode.IGNORE:
         return
@@ -48,7 +49,7 @@ def look(facts: Facts, mode: Mode, look_after: float) -> None:
     claims.keep(thread, None if deadlock is None else _key(deadlock))
     if deadlock is None or not _is_my_turn(deadlock, me, look_after):
         return
-    if not mode.raises(deadlock):
+    if not may_raise or not mode.raises(deadlock):
         if _claimed("told", deadlock, me):
             _warn(deadlock)
     elif _claimed("broken", deadlock, me):
