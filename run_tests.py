@@ -27,7 +27,7 @@ ONCE = (
         f"tests/test_{name}.py"
         for name in (
             *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
-            *("death_barrier", "death_condition"),
+            *("death_barrier", "death_condition", "deadlock_graph"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
         )
     ),
