@@ -43,12 +43,9 @@ def _sentence(deadlock: Deadlock, wait: Wait, steps: list[Step]) -> str:
     waiter, primitive = wait.waiter, wait.primitive
     edges = [step.edge for step in steps] or list(wait.edges)
     to = {"read": "to read ", "write": "to write "}.get(waiter.wants, "for ")
-    where = waiter.line or "a line that is not known"
+    where = f"waits at {waiter.line}" if waiter.line else "waits at a line that is not known"
     which = "; ".join(dict.fromkeys(_whom(edge, wait) for edge in edges))
-    what = f"waits {to}{primitive.title}, {which}, at {where}."
-    if edges and edges[0].owner is None and edges[0].ahead is None:
-        what = f"waits for {primitive.title}, at {where}, and its event loop is blocked."
-    return f"{_subject(wait)} {what}"
+    return f"{_subject(wait)} {where} {to}{primitive.title}, {which}."
 
 
 def _subject(wait: Wait) -> str:
@@ -62,6 +59,8 @@ def _subject(wait: Wait) -> str:
 
 
 def _whom(edge: Edge, wait: Wait) -> str:
+    if edge.owner is None and edge.ahead is None:
+        return "and the thread of its event loop is stuck itself"
     if edge.ahead is not None:
         writer = edge.ahead
         return f"behind thread {writer.thread} of process {writer.pid}, which waits to write it"
