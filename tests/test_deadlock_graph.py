@@ -327,6 +327,8 @@ def test_a_reader_waits_behind_the_writer_that_came_first():
     )
     (deadlock,) = found(view(rw))
     assert [step.edge.ahead is not None for step in deadlock.cycle] == [True, False]
+    first = [waiter(1, 1, wants="read"), waiter(2, 2, BEGAN + 1, "write")]
+    assert not found(view(primitive("RWLock", "rw", rw.owners, first)))
     hasty = [waiter(2, 2, wants="write", until=BEGAN + 9), waiter(1, 1, BEGAN + 1, "read")]
     assert not found(view(primitive("RWLock", "rw", rw.owners, hasty)))
 
