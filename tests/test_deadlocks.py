@@ -1,6 +1,8 @@
 """Deadlocks of real processes: told once, in full, soon; broken if that was asked for; never in error."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 from actors import SOON
@@ -10,6 +12,7 @@ from party import FORK
 import latchwork
 from latchwork import DeadlockError
 
+ROOT = Path(__file__).resolve().parent.parent
 QUICK = 0.15
 SPAWN = latchwork.get_context("spawn")
 
@@ -287,6 +290,25 @@ def test_none_of_it_is_left(tmp_path, run, arenas):
     assert done.returncode == 0, done.stderr
     assert "DeadlockError: Deadlock: 2 threads of 2 processes" in done.stdout
     assert not arenas.exists() or not os.listdir(arenas)
+
+
+def test_the_example_of_the_docs(run, tmp_path):
+    """It says what the docs say it does, but for the numbers."""
+    text = (ROOT / "docs" / "deadlocks.md").read_text()
+    script, said = re.findall(r"```(?:python)?\n(.*?)```", text, re.DOTALL)[:2]
+    settings = {"LATCHWORK_LOOK_AFTER": "0.1", "LATCHWORK_DEADLOCK": "raise"}
+    done = run(script, timeout=30, check=False, **settings)
+    assert done.stdout == "transferred\n"
+
+    def plain(line):
+        return re.sub(r"\d{3,}", "N", line.replace("script0.py", "bank.py"))
+
+    steps = [plain(line) for line in said.splitlines() if line.startswith("  1.")]
+    other = [line.replace("alice", "ALICE").replace("bob", "alice") for line in steps]
+    other = [line.replace("ALICE", "bob") for line in other]
+    lines = {plain(line) for line in done.stderr.splitlines()}
+    assert lines & {*steps, *other}
+    assert said.splitlines()[3] in done.stderr
 
 
 ALONE = """
