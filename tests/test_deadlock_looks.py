@@ -98,6 +98,7 @@ def test_it_is_told_once_and_again_when_it_comes_again(file, other):
     assert "mine.py:1" in str(told.message)
     assert not looked(ring)
     assert not looked(list)
+    assert not looked(ring)  # what could not be confirmed once need not be over
     assert len(looked(Ring(file, other, mine=5))) == 1
 
 
@@ -250,16 +251,27 @@ def test_a_claim_is_had_by_one_process_until_its_death(file):
     mine.keep(1, None)
 
 
-def test_another_thread_of_the_process_does_not_get_it_again(file):
+def test_another_thread_of_the_process_does_not_get_it_again(file, other):
+    mine, claim, me = Claims(), Claim(file, "told x"), threading.get_native_id()
+    assert mine.take(claim, me) is True
+    assert mine.take(claim, other) is False
+    mine.keep(other, None)
+    mine.keep(me, "x")
+    assert mine.take(claim, other) is False
+    mine.keep(me, "another")
+    assert mine.take(claim, other) is True
+    mine.keep(other, None)
+
+
+def test_what_a_thread_had_claimed_that_has_ended_is_given_back(file):
     mine, claim = Claims(), Claim(file, "told x")
-    assert mine.take(claim, 1) is True
-    assert mine.take(claim, 2) is False
-    mine.keep(2, None)
-    mine.keep(1, "x")
-    assert mine.take(claim, 2) is False
-    mine.keep(1, "another")
-    assert mine.take(claim, 2) is True
-    mine.keep(2, None)
+    ended = threading.Thread(target=int)
+    ended.start()
+    ended.join()
+    assert mine.take(claim, ended.native_id) is True
+    mine.keep(threading.get_native_id(), "y")
+    assert mine.take(claim, threading.get_native_id()) is True
+    mine.keep(threading.get_native_id(), None)
 
 
 def claimed_and_forked(file, said):

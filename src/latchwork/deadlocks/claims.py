@@ -12,6 +12,8 @@ import struct
 import threading
 from dataclasses import dataclass
 
+from latchwork.inspect import threads
+
 # ``struct flock`` of 64-bit Linux: type, whence, start, length, pid (which must be 0).
 FLOCK = "@hhqqi4x"
 FAR = 1 << 62
@@ -56,12 +58,15 @@ class Claims:
             return True
 
     def keep(self, thread: int, key: str | None) -> None:
-        """Give back what that thread has claimed for anything else: that is over."""
+        """Give back what that thread has claimed for anything else, and what is of ended threads.
+
+        Not before: a look that finds nothing may only have been unable to confirm what is so.
+        """
         with self._lock:
-            if not self._of:
-                return
-            for claim in [claim for claim, of in self._of.items() if of == thread]:
-                if key is None or not claim.key.endswith(key):
+            living = threads.living(os.getpid())
+            for claim, of in list(self._of.items()):
+                others = of == thread and not (key is not None and claim.key.endswith(key))
+                if others or of not in living:
                     self._give_back(claim)
 
     def _give_back(self, claim: Claim) -> None:

@@ -43,10 +43,8 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
     """
     if mode is Mode.IGNORE:
         return
-    thread = threading.get_native_id()
-    me = Node(os.getpid(), "thread", thread)
+    me = Node(os.getpid(), "thread", threading.get_native_id())
     deadlock = confirmed(me, facts)
-    claims.keep(thread, None if deadlock is None else _key(deadlock))
     if deadlock is None or not _is_my_turn(deadlock, me, look_after):
         return
     if not may_raise or not mode.raises(deadlock):
@@ -80,8 +78,9 @@ def _key(deadlock: Deadlock) -> str:
 
 
 def _claimed(what: str, deadlock: Deadlock, me: Node) -> bool:
-    path = min(wait.arena for wait in deadlock.waits)
-    taken = claims.take(Claim(path, f"{what} {_key(deadlock)}"), me.number)
+    path, key = min(wait.arena for wait in deadlock.waits), _key(deadlock)
+    claims.keep(me.number, key)
+    taken = claims.take(Claim(path, f"{what} {key}"), me.number)
     # Where nobody can claim anything only one must act, without having asked.
     return _rank(deadlock, me) == 0 if taken is None else taken
 
