@@ -54,8 +54,11 @@ class Picture:
         """Whether anything in it is stuck."""
         return any(box.stuck for box in self.boxes.values())
 
-    def components(self) -> Iterator[list[Box]]:
-        """The boxes that hang together, in the order in which they came."""
+    def components(self) -> list[list[Box]]:
+        """The boxes that hang together; those with a deadlock come first."""
+        return sorted(self._components(), key=lambda boxes: not any(box.stuck for box in boxes))
+
+    def _components(self) -> Iterator[list[Box]]:
         near: dict[str, list[str]] = {key: [] for key in self.boxes}
         for arrow in self.arrows.values():
             near[arrow.source].append(arrow.target)

@@ -10,8 +10,10 @@ from typing import Any
 from latchwork.cli.markup import RED, xml
 from latchwork.cli.picture import Arrow, Box, Picture
 
-LETTER, LINE = 7.3, 17  # of a 12 px monospaced font
+LETTER, LINE = 7.3, 17  # of a 12 px monospaced font; labels have 11 px
 MARGIN, GAP = 24, 48
+SIDE, BELOW = 40, 64  # between boxes
+BESIDE = 0.3  # of the way from who waits or holds is where the label of the arrow is
 ROW = 1500  # components go side by side up to this width
 INK, PAPER, FAINT, BLUE = "#1f2328", "#ffffff", "#6e7781", "#0b5cad"
 
@@ -20,7 +22,8 @@ Point = tuple[float, float]
 STYLE = f"""\
   text {{ font: 12px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: {INK} }}
   .title {{ font-weight: bold }}
-  .label {{ font-size: 11px; fill: {FAINT}; paint-order: stroke; stroke: {PAPER}; stroke-width: 4px }}
+  .label {{ font-size: 11px; fill: {FAINT} }}
+  .behind {{ fill: {PAPER} }}
   .box {{ fill: #f6f8fa; stroke: {INK}; stroke-width: 1.2 }}
   .primitive {{ fill: #e7f1fb; stroke: {BLUE}; stroke-width: 1.2 }}
   .arrow {{ fill: none; stroke: {FAINT}; stroke-width: 1.4 }}
@@ -34,10 +37,12 @@ STYLE = f"""\
 
 @dataclass(slots=True)
 class Place:
-    """Where a box is: its middle, and its size. As grandalf wants to have it, w, h and xy."""
+    """Where a box is: its middle, and the room it has. As grandalf wants to have it: w, h and xy."""
 
     w: float
     h: float
+    drawn: float
+    """How wide it is: the labels of its arrows may need more room."""
     xy: Point = (0.0, 0.0)
 
 
@@ -96,9 +101,14 @@ def _columns(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _size(box: Box) -> Place:
-    wide = max(map(_columns, box.lines)) * LETTER
-    return Place(wide + (44 if box.is_primitive else 26), len(box.lines) * LINE + 16)
+def _size(box: Box, arrows: list[Arrow]) -> Place:
+    wide = max(map(_columns, box.lines)) * LETTER + (44 if box.is_primitive else 26)
+    labels = [
+        len(arrow.label) * LETTER / (1 - BESIDE) - SIDE
+        for arrow in arrows
+        if not box.is_primitive and box.key in (arrow.source, arrow.target)
+    ]
+    return Place(max([wide, *labels]), len(box.lines) * LINE + 16, wide)
 
 
 def _lay_out(
@@ -113,26 +123,23 @@ def _lay_out(
     from grandalf.routing import route_with_lines
 
     vertices: dict[str, Any] = {}
+    arrows = _inside(picture, boxes)
     for box in boxes:
         vertices[box.key] = Vertex(box.key)
-        vertices[box.key].view = places[box.key] = _size(box)
+        vertices[box.key].view = places[box.key] = _size(box, arrows)
     edges = []
-    for arrow in _inside(picture, boxes):
+    for arrow in arrows:
         edge = Edge(vertices[arrow.source], vertices[arrow.target])
         edge.view = routes[arrow.source, arrow.target] = Route()
         edges.append(edge)
     layout = SugiyamaLayout(Graph(list(vertices.values()), edges).C[0])
     layout.route_edge = route_with_lines
-    layout.xspace, layout.yspace = 40, 64
+    layout.xspace, layout.yspace = SIDE, BELOW
     layout.init_all()
     layout.draw(8)
     lefts = [place.xy[0] - place.w / 2 for place in _places(boxes, places)]
     tops = [place.xy[1] - place.h / 2 for place in _places(boxes, places)]
-    points = [
-        point
-        for arrow in _inside(picture, boxes)
-        for point in routes[arrow.source, arrow.target].points
-    ]
+    points = [point for arrow in arrows for point in routes[arrow.source, arrow.target].points]
     left, top = min([*lefts, *(x for x, _ in points)]), min(tops)
     _move(boxes, picture, places, routes, -left, -top)
     right = max(
@@ -173,11 +180,11 @@ def _text(x: float, y: float, text: str, names: str, anchor: str = "middle") -> 
 
 
 def _box(box: Box, place: Place) -> Iterator[str]:
-    x, y = place.xy[0] - place.w / 2, place.xy[1] - place.h / 2
+    x, y = place.xy[0] - place.drawn / 2, place.xy[1] - place.h / 2
     kind = "primitive" if box.is_primitive else "box"
     round_by = place.h / 2 if box.is_primitive else 6
     yield (
-        f'<g id="{xml(box.key)}"><rect x="{x:.1f}" y="{y:.1f}" width="{place.w:.1f}" '
+        f'<g id="{xml(box.key)}"><rect x="{x:.1f}" y="{y:.1f}" width="{place.drawn:.1f}" '
         f'height="{place.h:.1f}" rx="{round_by:.1f}" class="{kind}{_red(box.stuck)}"/>'
     )
     for number, line in enumerate(box.lines):
@@ -202,8 +209,10 @@ def _arrow(
     path = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     yield f'<path d="M{path}" class="{names}"/>'
     yield _head(points[-2], end, arrow.stuck)
-    middle = _middle(points)
-    yield _text(middle[0], middle[1] + 4, arrow.label, f"label{_red(arrow.stuck)}")
+    x, y = _along(points, 1 - BESIDE if arrow.is_hold else BESIDE)
+    wide = len(arrow.label) * LETTER
+    yield f'<rect x="{x - wide / 2:.1f}" y="{y - 8:.1f}" width="{wide:.1f}" height="15" class="behind"/>'
+    yield _text(x, y + 4, arrow.label, f"label{_red(arrow.stuck)}")
 
 
 def _border(place: Place, towards: Point) -> Point:
@@ -212,7 +221,7 @@ def _border(place: Place, towards: Point) -> Point:
     if not across and not down:
         return place.xy
     share = min(
-        place.w / 2 / abs(across) if across else math.inf,
+        place.drawn / 2 / abs(across) if across else math.inf,
         place.h / 2 / abs(down) if down else math.inf,
     )
     return place.xy[0] + across * share, place.xy[1] + down * share
@@ -228,10 +237,10 @@ def _aside(start: Point, end: Point) -> Point:
     )
 
 
-def _middle(points: list[Point]) -> Point:
-    """The point half of the way."""
+def _along(points: list[Point], share: float) -> Point:
+    """The point at that share of the way."""
     lengths = [math.dist(a, b) for a, b in pairwise(points)]
-    left = sum(lengths) / 2
+    left = sum(lengths) * share
     for length, (a, b) in zip(lengths, pairwise(points), strict=True):
         if left <= length and length:
             return a[0] + (b[0] - a[0]) * left / length, a[1] + (b[1] - a[1]) * left / length

@@ -9,7 +9,7 @@ Arrows = dict[str, list[Arrow]]
 
 
 def trees(picture: Picture) -> list[list[Tree]]:
-    """For each component its trees: one for each root. Those with a deadlock come first."""
+    """For each component its trees: one for each root."""
     into: Arrows = {key: [] for key in picture.boxes}
     goes_on = {arrow.source for arrow in picture.arrows.values()}
     for arrow in picture.arrows.values():
@@ -18,11 +18,10 @@ def trees(picture: Picture) -> list[list[Tree]]:
     for boxes in picture.components():
         # Who waits for nobody is at the root; of a circle one of those who are stuck in it.
         roots = sorted(boxes, key=lambda box: (box.key in goes_on, not box.stuck, box.is_primitive))
-        stuck = any(box.stuck for box in boxes)
         seen: set[str] = set()
         grown = [_grow(root, picture, into, seen) for root in roots if root.key not in seen]
-        found.append((stuck, grown))
-    return [grown for _, grown in sorted(found, key=lambda one: not one[0])]
+        found.append(grown)
+    return found
 
 
 def _grow(root: Box, picture: Picture, into: Arrows, seen: set[str]) -> Tree:
