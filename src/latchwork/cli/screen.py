@@ -82,6 +82,7 @@ class Top(App[int]):
     #detail { width: 100%; }
     """
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = "Table"
     TITLE = "latchwork top"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "sort('longest')", "Longest"),
@@ -89,7 +90,8 @@ class Top(App[int]):
         Binding("h", "sort('held')", "Held"),
         Binding("r", "sort('rate')", "Rate"),
         Binding("n", "sort('name')", "Name"),
-        Binding("slash", "filter", "Filter", key_display="/"),
+        # At once: what is typed ahead of the screen is part of the text already.
+        Binding("slash", "filter", "Filter", key_display="/", priority=True),
         Binding("a", "everything", "All"),
         Binding("p", "pause", "Pause"),
         Binding("q", "leave", "Quit"),
@@ -131,6 +133,8 @@ class Top(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of the table do nothing, and are not shown, where it is not."""
+        if action == "filter" and isinstance(self.focused, Input):
+            return False
         return action not in OF_THE_TABLE or not isinstance(self.screen, One)
 
     async def on_mount(self) -> None:
@@ -138,7 +142,7 @@ class Top(App[int]):
         loop = asyncio.get_running_loop()
         for number in ENDS:
             loop.add_signal_handler(number, self.exit, exits.SIGNAL + number)
-        self.table.focus()
+        self.screen.set_focus(self.table)
         await self.look()
         self.set_interval(self.interval, self.look)
 
