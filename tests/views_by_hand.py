@@ -93,8 +93,14 @@ def busy():
                 ),
                 waiters=(waiter(202, wants="write"), waiter(203, wants="read", ago=1.0)),
             ),
-            primitive("Barrier", id="2:3", state="filling", value=1, limit=3, waiters=(
-                waiter(204, wants="wait", ago=700),)),
+            primitive(
+                "Barrier",
+                id="2:3",
+                state="filling",
+                value=1,
+                limit=3,
+                waiters=(waiter(204, wants="wait", ago=700),),
+            ),
             namespace=None,
             program="train.py",
             root=200,

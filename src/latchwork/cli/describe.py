@@ -1,7 +1,5 @@
 """Primitives, owners and waiters in a few words."""
 
-from collections.abc import Sequence
-
 from latchwork.cli.ages import age
 from latchwork.cli.output import printable
 from latchwork.inspect import Node, Owner, Statistics, View, Waiter
@@ -81,18 +79,6 @@ def until(waiter: Waiter, taken: float) -> str:
     return "" if waiter.until is None else f", {age(waiter.until - taken)} left of its timeout"
 
 
-def duration(seconds: float | None) -> str:
-    """An age, or nothing."""
-    return "" if seconds is None else age(seconds)
-
-
 def some(number: int, one: str, many: str | None = None) -> str:
     """``1 waiter``, ``3 waiters``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def enumerated(things: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join(
-        part for part in (", ".join(things[:-1]), things[-1] if things else "") if part
-    )

@@ -15,6 +15,9 @@ from latchwork.cli.picture import Picture, picture, programs_of
 from latchwork.cli.tree import trees
 from latchwork.inspect import Graph, View, graph
 
+# A chain of a thousand is deep: the terminal breaks the lines, nothing is cut off.
+AS_WIDE_AS_NEEDED = 1_000_000
+
 
 @click.command("graph")
 @namespace_option
@@ -81,7 +84,7 @@ def _draw(drawn: Picture, title: str, file: str) -> None:
 
 
 def _print(waits: Graph, drawn: Picture) -> None:
-    out = console()
+    out = console(AS_WIDE_AS_NEEDED)
     if not waits.waits:
         out.print(Text("nobody waits", "dim"))
         return

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from latchwork.cli import describe, exits, facts, source
+from latchwork.cli.ages import short
 from latchwork.cli.output import (
     console,
     json_option,
@@ -66,9 +67,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         describe.where(row.view),
         row.state,
         describe.owners(one),
-        describe.duration(describe.held_for(one)),
+        short(describe.held_for(one)),
         str(len(one.waiters)),
-        describe.duration(describe.longest_wait(one)),
+        short(describe.longest_wait(one)),
     )
 
 

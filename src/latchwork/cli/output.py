@@ -14,9 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 JSON_VERSION = 1
 
 
-def console() -> Console:
+def console(width: int | None = None) -> Console:
     """The standard output. NO_COLOR and FORCE_COLOR are rich's to respect."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def printable(text: str) -> str:
