@@ -1,5 +1,6 @@
 """The columns of `top`: what is in them, how wide they are, by what they are sorted."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from latchwork.cli.ages import short
 from latchwork.cli.output import one_line, printable
 from latchwork.cli.rates import Rates
 from latchwork.cli.rows import Row
+from latchwork.inspect import Statistics
 
 # The first and the last share what the others leave.
 WIDTHS = {
@@ -67,7 +69,7 @@ def as_cells(row: Row, rates: Rates) -> tuple[Text, ...]:
     rate = rates.of(one)
     red = "red" if row.stuck else ""
     return (
-        Text(printable(f"{one.kind} {one.name or one.place or one.id}"), red),
+        Text(_title(one), red),
         Text(row.state, row.style),
         Text(str(len(one.waiters)), red if one.waiters else "dim"),
         Text(short(describe.longest_wait(one)), red),
@@ -75,6 +77,12 @@ def as_cells(row: Row, rates: Rates) -> tuple[Text, ...]:
         Text("" if rate is None else f"{rate:.1f}", red),
         Text(describe.owners(one), red),
     )
+
+
+def _title(one: Statistics) -> str:
+    """Short: of what has little room the end is cut off, and that is what tells one from another."""
+    kind = "Bounded" if one.kind == "BoundedSemaphore" else one.kind
+    return printable(f"{kind} {one.name or os.path.basename(one.place or '') or one.id}")
 
 
 def widths(width: int) -> dict[str, int]:

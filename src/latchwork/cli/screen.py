@@ -47,11 +47,12 @@ class One(Screen[None]):
     def __init__(self, wanted: str) -> None:
         super().__init__()
         self.wanted = wanted
+        self._text = Static(id="detail")  # may be told before it is on the screen
 
     def compose(self) -> ComposeResult:
         """The text may be longer than the screen."""
         with VerticalScroll():
-            yield Static(id="detail")
+            yield self._text
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -66,9 +67,9 @@ class One(Screen[None]):
         for view in views:
             for primitive in view.primitives:
                 if primitive.id == self.wanted:
-                    self.query_one("#detail", Static).update(detail(view, primitive, waits))
+                    self._text.update(detail(view, primitive, waits))
                     return
-        self.query_one("#detail", Static).update(Text("It is gone.", "yellow"))
+        self._text.update(Text("It is gone.", "yellow"))
 
 
 class Top(App[int]):
@@ -117,7 +118,7 @@ class Top(App[int]):
     def live(self) -> int:
         """Run it on this terminal; the exit status."""
         status = self.run()
-        return exits.OK if status is None else status
+        return status if status is not None else self.return_code or exits.OK
 
     def compose(self) -> ComposeResult:
         """A line above, the table, the keys below."""
@@ -154,8 +155,10 @@ class Top(App[int]):
             self.views = await asyncio.to_thread(source.look, self.namespace)
             self._problem = None
         except (LatchworkError, OSError) as error:
-            self._problem = printable(str(error))
+            self._problem = printable(getattr(error, "strerror", None) or str(error))
         self.graph = await asyncio.to_thread(graph, self.views)
+        if not self.screen_stack:  # it ended meanwhile
+            return
         self._rates.look(self.views)
         self._rows = rows(self.views, self.graph)
         self._show()
