@@ -66,7 +66,7 @@ def _frames(frames: list[dict[str, Any]]) -> Stack:
 
 
 def _why(said: str) -> str:
-    if "ermission denied" in said or "not permitted" in said:
+    if "permission denied" in said.lower() or "not permitted" in said:
         return (
             "py-spy may not read that process: run `latchwork explain` as root, or allow it "
             "(`sysctl kernel.yama.ptrace_scope=0`; in a container --cap-add SYS_PTRACE)"
