@@ -80,6 +80,10 @@ class Top(App[int]):
     #head { height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
     #filter { display: none; height: 1; border: none; padding: 0; }
     DataTable { height: 1fr; overflow-x: hidden; background: ansi_default; }
+    DataTable > .datatable--header { background: ansi_default; color: ansi_default; }
+    DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor {
+        background: ansi_bright_black; text-style: bold;
+    }
     #detail { width: 100%; }
     """
     ENABLE_COMMAND_PALETTE = False
@@ -124,7 +128,7 @@ class Top(App[int]):
         """A line above, the table, the keys below."""
         yield Static(id="head")
         yield Input(self.pattern, placeholder="only rows that contain this", id="filter")
-        yield Table(cursor_type="row", cell_padding=0, zebra_stripes=False)
+        yield Table(cursor_type="row", cell_padding=0, cursor_foreground_priority="renderable")
         yield Footer(show_command_palette=False, compact=True)
 
     @property
