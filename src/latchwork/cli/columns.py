@@ -93,12 +93,12 @@ def widths(width: int) -> dict[str, int]:
 
 
 def fitted(row: Row, rates: Rates, width: dict[str, int]) -> tuple[Text, ...]:
-    """A row, each cell as wide as its column."""
+    """A row, each cell as wide as its column, the gap included: the cursor has no holes."""
     made = []
     for (title, wide), cell in zip(width.items(), as_cells(row, rates), strict=True):
         text = one_line(cell.plain, wide)
         text = text.rjust(wide) if title in RIGHT else text.ljust(wide)
-        made.append(Text(text, cell.style))
+        made.append(Text(text + " " * GAP, cell.style))
     return tuple(made)
 
 

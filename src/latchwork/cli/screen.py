@@ -82,7 +82,7 @@ class Top(App[int]):
     DataTable { height: 1fr; overflow-x: hidden; background: ansi_default; }
     DataTable > .datatable--header { background: ansi_default; color: ansi_default; }
     DataTable > .datatable--cursor, DataTable:focus > .datatable--cursor {
-        background: ansi_bright_black; text-style: bold;
+        background: ansi_default; text-style: bold reverse;
     }
     #detail { width: 100%; }
     """
