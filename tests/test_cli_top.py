@@ -1,5 +1,6 @@
 """`latchwork top` on a real terminal, as a person uses it."""
 
+import importlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 for library in ("textual", "pexpect"):
     pytest.importorskip(library)
 terminal = pytest.importorskip("terminal")  # needs pyte
+widths = importlib.import_module("latchwork.cli.columns").widths
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "showing_top.py")
 
@@ -23,7 +25,8 @@ def names(shown):
     """The primitives in the table, from top to bottom."""
     lines = shown.lines
     head = next((y for y, line in enumerate(lines) if line.startswith("PRIMITIVE")), len(lines))
-    return [line.split()[1] for line in lines[head + 1 : -1] if line]
+    rows = [line.split() for line in lines[head + 1 : -1]]
+    return [words[1] for words in rows if len(words) > 1]  # half a row may be drawn yet
 
 
 def test_the_longest_wait_comes_first_and_keys_sort():
@@ -34,6 +37,8 @@ def test_the_longest_wait_comes_first_and_keys_sort():
             shown.send(key)
             shown.until(lambda first=first: names(shown)[:1] == [first], f"{first} first")
         assert "⏎ Into" in shown.lines[-1]
+        shown.send("p")  # it is the size that draws it anew, not the next look
+        shown.until_seen("paused")
         for rows, columns in ((10, 60), (50, 200), (5, 30), (24, 80)):
             shown.resize(rows, columns)
             shown.until(lambda: fits(shown), f"{rows} by {columns}")
@@ -43,8 +48,10 @@ def test_the_longest_wait_comes_first_and_keys_sort():
 
 def fits(shown):
     lines = shown.lines
+    wide = shown.screen.columns
     return (
         lines[0].startswith("8 primitives, 3 held")
+        and lines[1].find("OWNER") == wide - 1 - widths(wide)["OWNER"]
         and [y for y, line in enumerate(lines) if "PRIMITIVE" in line] == [1]
         and "⏎ Into" in lines[-1]
     )

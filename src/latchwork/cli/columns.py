@@ -26,6 +26,7 @@ WIDTHS = {
 }
 RIGHT = frozenset({"WAITING", "LONGEST", "HELD", "RATE"})
 GAP = 1
+AT_LEAST = 20  # for the first and the last: else others are left out
 Key = Callable[[Row], Any]
 
 
@@ -86,16 +87,26 @@ def _title(one: Statistics) -> str:
 
 
 def widths(width: int) -> dict[str, int]:
-    """How wide each column is on a terminal of that width."""
-    left = width - sum(WIDTHS.values()) - GAP * len(WIDTHS)
+    """The columns that a terminal of that width has room for, and how wide each is."""
+    columns = dict(WIDTHS)
+    for least in ("RATE", "HELD", "STATE", "LONGEST"):
+        if _left(width, columns) < AT_LEAST:
+            del columns[least]
+    left = _left(width, columns)
     owner = max(8, min(left * 45 // 100, 40))
-    return {**WIDTHS, "PRIMITIVE": max(left - owner, 10), "OWNER": owner}
+    return {**columns, "PRIMITIVE": max(left - owner, 8), "OWNER": owner}
+
+
+def _left(width: int, columns: dict[str, int]) -> int:
+    return width - sum(columns.values()) - GAP * len(columns)
 
 
 def fitted(row: Row, rates: Rates, width: dict[str, int]) -> tuple[Text, ...]:
     """A row, each cell as wide as its column, the gap included: the cursor has no holes."""
     made = []
-    for (title, wide), cell in zip(width.items(), as_cells(row, rates), strict=True):
+    cells = dict(zip(titles(), as_cells(row, rates), strict=True))
+    for title, wide in width.items():
+        cell = cells[title]
         text = one_line(cell.plain, wide)
         text = text.rjust(wide) if title in RIGHT else text.ljust(wide)
         made.append(Text(text + " " * GAP, cell.style))

@@ -221,7 +221,7 @@ class Top(App[int]):
     def on_resize(self) -> None:
         """The columns have another width now."""
         if self._widths:
-            self._show()
+            self.call_after_refresh(self._show)
 
     def action_sort(self, order: str) -> None:
         """Sort by that from now on."""
