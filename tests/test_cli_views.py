@@ -279,6 +279,7 @@ def test_a_picture_that_can_not_be_written_is_a_clear_error(latchwork, tmp_path)
 
 
 @pytest.mark.parametrize("views", [hand.busy(), hand.hostile(), [hand.cycle([1, 2, 3])]])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_graphviz_finds_in_dot_what_the_picture_has(views, latchwork):
     with warnings.catch_warnings():  # of its own libraries
         warnings.simplefilter("ignore")
