@@ -1,5 +1,6 @@
 """A command on a real terminal: what is on the screen, and how it leaves it."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,6 +38,12 @@ class Terminal:
         return self
 
     def __exit__(self, *exception):
+        self.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def close(self):
+        """As a window is closed: nobody is at the other end any more."""
         self._shell.close(force=True)
 
     @property

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -126,6 +127,24 @@ def test_what_it_can_not_read_is_told_and_it_goes_on():
         shown.until_seen("no space", "Lock build")
         shown.send("q")
         assert shown.end() == (0, True)
+
+
+def test_it_ends_with_its_terminal():
+    with top("busy", interval="0.1") as shown:
+        shown.until_seen("Lock build", "q Quit")
+        shown.close()
+        end = time.monotonic() + terminal.SOON
+        while is_alive(shown.pid):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def test_thousands_are_no_reason_to_be_slow():

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
 from typing import ClassVar
 
 from rich.text import Text
@@ -24,6 +26,7 @@ from latchwork.inspect import Graph, View, graph
 
 AT_MOST = 500  # rows: nobody reads more, and each costs time at each look
 OF_THE_TABLE = frozenset({"sort", "filter", "no_filter", "everything"})
+PATIENCE = 2.0  # seconds for the end after a signal
 ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -146,10 +149,18 @@ class Top(App[int]):
         """Begin to look. Whoever ends it finds the terminal as it was."""
         loop = asyncio.get_running_loop()
         for number in ENDS:
-            loop.add_signal_handler(number, self.exit, exits.SIGNAL + number)
+            loop.add_signal_handler(number, self._end_by, number)
         self.screen.set_focus(self.table)
         await self.look()
         self.set_interval(self.interval, self.look)
+
+    def _end_by(self, number: int) -> None:
+        """Leave in good order; but for a terminal that is gone the order would be waited for in vain."""
+        status = exits.SIGNAL + number
+        net = threading.Timer(PATIENCE, os._exit, (status,))
+        net.daemon = True
+        net.start()
+        self.exit(status)
 
     async def look(self) -> None:
         """Look once, beside the loop: keys are answered meanwhile."""
