@@ -64,4 +64,8 @@ def look(namespace=None):
 
 
 source.look = look
+if os.environ.get("NEVER_ENDS"):
+    from latchwork.cli.screen import Top
+
+    Top.exit = lambda self, *result: None
 sys.exit(main(sys.argv[2:]))

@@ -139,6 +139,13 @@ def test_it_ends_with_its_terminal():
             time.sleep(0.02)
 
 
+def test_an_end_that_does_not_come_is_not_waited_for():
+    with top("busy", NEVER_ENDS="1") as shown:
+        shown.until_seen("Lock build", "q Quit")
+        shown.kill(terminal.TERMINATE)
+        assert shown.end()[0] == 128 + terminal.TERMINATE
+
+
 def is_alive(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:
