@@ -1,11 +1,17 @@
 """What Latchwork raises and warns of beyond what ``multiprocessing`` does. Each says what to do."""
 
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from latchwork.inspect.deadlock import Deadlock
 
 __all__ = [
     "BrokenBarrierError",
     "ConflictError",
     "CorruptError",
+    "DeadlockError",
+    "DeadlockWarning",
     "GoneError",
     "InvalidNameError",
     "KindError",
@@ -73,3 +79,23 @@ class PatchWarning(RuntimeWarning):
     def __init__(self, message: str, bound: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.bound = bound
+
+
+class DeadlockError(LatchworkError, RuntimeError):
+    """Some wait for each other for ever, and this thread was chosen to give up; it got nothing new.
+
+    ``deadlock`` is what there is to know of it, as data. Release what you hold (``with`` does), and the
+    others go on.
+    """
+
+    def __init__(self, message: str, deadlock: "Deadlock | None" = None) -> None:
+        super().__init__(message)
+        self.deadlock = deadlock
+
+
+class DeadlockWarning(RuntimeWarning):
+    """Some wait for each other, and as far as can be known for ever. ``deadlock`` is it, as data."""
+
+    def __init__(self, message: str, deadlock: "Deadlock | None" = None) -> None:
+        super().__init__(message)
+        self.deadlock = deadlock

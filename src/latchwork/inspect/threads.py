@@ -1,0 +1,34 @@
+"""Threads of other processes, as the kernel shows them."""
+
+import contextlib
+import os
+
+HELPER = b"latchwork-wait"  # the core's own threads, which hold and release nothing
+DEAD = b"ZXx"
+ASLEEP = b"S"
+
+
+def _name_and_state(pid: int, thread: int) -> tuple[bytes, bytes]:
+    with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stat:
+        head, _, tail = stat.read().rpartition(b")")
+    return head.partition(b"(")[2], tail.split()[0]
+
+
+def living(pid: int) -> frozenset[int]:
+    """The kernel's ids of the threads of a process that could release something; none if it is dead."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                name, state = _name_and_state(pid, int(entry))
+                if name != HELPER and state not in DEAD:
+                    found.add(int(entry))
+    return frozenset(found)
+
+
+def asleep(pid: int, thread: int) -> bool:
+    """Whether a thread sleeps now: neither runs, nor is ready to, nor is stopped, nor gone."""
+    try:
+        return _name_and_state(pid, thread)[1] == ASLEEP
+    except OSError:
+        return False
