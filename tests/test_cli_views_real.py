@@ -158,3 +158,19 @@ def test_a_dead_owner_leaves_the_chain(start, show):
     holder.wait()
     assert waiter.stdout.readline() == "went on\n"
     assert show("graph")[1] == "nobody waits\n"
+
+
+def test_the_name_of_what_is_held_or_awaited_stays_unless_forced(start, show):
+    holder = start("standing.py", "Lock:a", "-")
+    waiter = start("standing.py", "Event:e")
+    go_on(waiter)
+    until_waiting(1)
+    for name, users, kind in (("a", "owners", "Lock"), ("e", "waiters", "Event")):
+        status, out = show("rm", "--json", name)
+        assert status == exits.NO
+        (found,) = json.loads(out)["in_use"]
+        assert found["kind"] == kind
+        assert [one["pid"] for one in found[users]] == [{"a": holder, "e": waiter}[name].pid]
+        assert latchwork.inspect.find(name)
+        assert show("rm", "--force", name)[0] == exits.OK
+        assert not latchwork.inspect.find(name)
