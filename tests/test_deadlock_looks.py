@@ -16,6 +16,7 @@ from waiting_graphs import owner, primitive, view, waiter
 from latchwork.deadlocks import Mode, confirm, look
 from latchwork.deadlocks.claims import Claim, Claims, claims
 from latchwork.errors import DeadlockError, DeadlockWarning
+from latchwork.inspect.threads import living
 
 FORK = multiprocessing.get_context("fork")
 
@@ -267,7 +268,8 @@ def test_what_a_thread_had_claimed_that_has_ended_is_given_back(file):
     mine, claim = Claims(), Claim(file, "told x")
     ended = threading.Thread(target=int)
     ended.start()
-    ended.join()
+    ended.join()  # which returns before the kernel has ended it
+    until(lambda: ended.native_id not in living(os.getpid()))
     assert mine.take(claim, ended.native_id) is True
     mine.keep(threading.get_native_id(), "y")
     assert mine.take(claim, threading.get_native_id()) is True
