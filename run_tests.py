@@ -28,8 +28,8 @@ ONCE = (
         for name in (
             *("arena_files", "async_cancel", "async_death", "async_many", "chaos", "crash_points"),
             *("cli_bench", "cli_clean", "cli_completion", "cli_doctor", "cli_flock", "cli_run"),
-            *("cli_run_signals", "man_page"),
-            *("death_barrier", "death_condition"),
+            *("cli_run_signals", "cli_explain", "cli_rm", "cli_top", "cli_views", "man_page"),
+            *("death_barrier", "death_condition", "deadlock_graph"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
             "profiling_trace",
         )

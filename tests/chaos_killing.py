@@ -177,7 +177,10 @@ class Killer:
 
 
 def main(
-    make: Callable[[argparse.Namespace], Killer], description: str, workers: int | None = None
+    make: Callable[[argparse.Namespace], Killer],
+    description: str,
+    workers: int | None = None,
+    flags: tuple[str, ...] = (),
 ) -> int:
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10)
@@ -187,6 +190,8 @@ def main(
     parser.add_argument(
         "--stay", action="store_true", help="leave all as it is when a law is broken"
     )
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     logging.getLogger("latchwork").setLevel(logging.CRITICAL)

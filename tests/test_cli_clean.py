@@ -1,4 +1,4 @@
-"""`latchwork clean` and `latchwork rm`: what is taken away, what stays, and why."""
+"""`latchwork clean`: what is taken away, what stays, and why."""
 
 import contextlib
 import json

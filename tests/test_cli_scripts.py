@@ -191,6 +191,16 @@ def test_without_its_libraries_it_says_how_to_get_them():
     assert "Traceback" not in told
 
 
+def test_a_command_whose_own_library_is_missing_says_so_too():
+    code = WITHOUT.replace('{"click", "rich", "textual", "grandalf"}', '{"rich"}')
+    done = subprocess.run(
+        [sys.executable, "-c", code, "ls"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "`latchwork ls` needs libraries" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_its_libraries_the_tour_begins():
     process = without_the_extra("tour")
     assert process.stdout.readline().startswith("Latchwork ")

@@ -4,6 +4,7 @@
 
 #include "../_native/lw_heir.h"
 #include "../_native/lw_member.h"
+#include "../_native/lw_name.h"
 #include "../_native/lw_slot.h"
 
 PyTypeObject *arena_type;
@@ -181,6 +182,23 @@ static PyObject *arena_stateful(PyObject *self, PyObject *unused) {
     return PyLong_FromUnsignedLong(count);
 }
 
+static PyObject *arena_unlink(PyObject *self, PyObject *hash) {
+    struct lw_arena *arena = ((Arena *)self)->arena;
+    char *bytes;
+    Py_ssize_t length;
+    if (!arena) return raise_closed();
+    if (PyBytes_AsStringAndSize(hash, &bytes, &length) < 0) return NULL;
+    if (length != 16) {
+        PyErr_SetString(PyExc_ValueError, "hash must be 16 bytes");
+        return NULL;
+    }
+    enter(arena);
+    bool found = lw_name_unlink(arena, (const uint8_t *)bytes);
+    if (found) lw_slot_sweep(arena);
+    lw_arena_unlock(arena);
+    return PyBool_FromLong(found);
+}
+
 static PyObject *arena_counts(PyObject *self, PyObject *unused) {
     (void)unused;
     struct lw_arena *arena = ((Arena *)self)->arena;
@@ -242,6 +260,7 @@ static PyMethodDef methods[] = {
     {"inherited", arena_inherited, METH_NOARGS, PyDoc_STR("inherited($self, /)\n--\n\nWhether somebody has such a descriptor.")},
     {"sweep", arena_sweep, METH_NOARGS, PyDoc_STR("sweep($self, /)\n--\n\nFree what only the dead held; how many slots.")},
     {"stateful", arena_stateful, METH_NOARGS, PyDoc_STR("stateful($self, /)\n--\n\nHow many named primitives differ from new ones.")},
+    {"unlink", arena_unlink, METH_O, PyDoc_STR("unlink($self, hash, /)\n--\n\nTake that name away, whatever kind has it; whether there was one.")},
     {"counts", arena_counts, METH_NOARGS, PyDoc_STR("counts($self, /)\n--\n\nHow full it is, in slots.")},
     {"root", arena_root, METH_NOARGS, PyDoc_STR("root($self, /)\n--\n\nThe pid of the process that began the program; 0 if it is gone, -1 if a child was first.")},
     {"survey", arena_survey, METH_O, PyDoc_STR("survey($self, places, /)\n--\n\nWhat the primitives at these places say, or all if None; nobody is held up.")},

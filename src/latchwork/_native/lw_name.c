@@ -63,16 +63,27 @@ static enum lw_status make(struct lw_arena *arena, const uint8_t hash[16], const
     return LW_OK;
 }
 
+/* The NAME slot, or LW_NO_SLOT. */
+static uint32_t find(struct lw_arena *arena, const uint8_t hash[16]) {
+    uint32_t at = *bucket_of(arena, hash);
+    while (at != LW_NO_SLOT && memcmp(arena->slots[at].hash, hash, 16) != 0) at = arena->slots[at].next;
+    return at;
+}
+
 enum lw_status lw_name_open(struct lw_arena *arena, const uint8_t hash[16], const char *text, uint32_t length,
                             const struct lw_made *made, uint32_t *index) {
-    for (uint32_t at = *bucket_of(arena, hash); at != LW_NO_SLOT; at = arena->slots[at].next) {
-        const struct lw_slot *name = &arena->slots[at];
-        if (memcmp(name->hash, hash, 16) != 0) continue;
-        *index = name->name;
-        if (lw_load_relaxed(&arena->slots[*index].state) != (uint32_t)made->kind) return LW_WRONG_KIND;
-        return lw_slot_hold(arena, *index, name->target_generation, made->kind);
-    }
-    return make(arena, hash, text, length, made, index);
+    uint32_t name = find(arena, hash);
+    if (name == LW_NO_SLOT) return make(arena, hash, text, length, made, index);
+    *index = arena->slots[name].name;
+    if (lw_load_relaxed(&arena->slots[*index].state) != (uint32_t)made->kind) return LW_WRONG_KIND;
+    return lw_slot_hold(arena, *index, arena->slots[name].target_generation, made->kind);
+}
+
+bool lw_name_unlink(struct lw_arena *arena, const uint8_t hash[16]) {
+    uint32_t name = find(arena, hash);
+    if (name == LW_NO_SLOT) return false;
+    lw_name_remove(arena, arena->slots[name].name);
+    return true;
 }
 
 void lw_name_remove(struct lw_arena *arena, uint32_t index) {

@@ -21,11 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exits.OK
     try:
         from latchwork.cli.commands import run
+
+        return run(words)  # each command imports what it needs, when it is called
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich"}:
+        if error.name not in {"click", "rich", "textual", "grandalf"}:
             raise
-    else:
-        return run(words)
     if words == ["tour"]:
         from latchwork import tour
 

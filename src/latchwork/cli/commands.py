@@ -1,6 +1,7 @@
 """The group of all commands: each is a module of its own, imported when it is called."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,12 @@ COMMANDS = {
     "event": "latchwork.cli.event",
     "latch": "latchwork.cli.latch",
     "barrier": "latchwork.cli.barrier",
+    "ls": "latchwork.cli.ls",
+    "show": "latchwork.cli.show",
+    "top": "latchwork.cli.top",
+    "graph": "latchwork.cli.graph",
+    "explain": "latchwork.cli.explain",
+    "rm": "latchwork.cli.rm",
     "clean": "latchwork.cli.clean",
     "doctor": "latchwork.cli.doctor",
     "bench": "latchwork.cli.bench",
@@ -39,6 +46,10 @@ class Commands(click.Group):
             return None
         command: Any = importlib.import_module(COMMANDS[cmd_name]).command
         assert isinstance(command, click.Command)
+        if "_LATCHWORK_COMPLETE" in os.environ:  # a shell asks
+            from latchwork.cli import completing
+
+            completing.teach(command)
         return command
 
 

@@ -4,14 +4,13 @@ import click
 from click.shell_completion import get_completion_class
 
 from latchwork.cli import exits
-
-VARIABLE = "_LATCHWORK_COMPLETE"  # set by the shell's function that asks
+from latchwork.cli.completing import VARIABLE
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
-    """Write a script for SHELL that completes commands and options at TAB.
+    """Write a script for SHELL that completes commands, options, names and pids at TAB.
 
     \b
     For now:

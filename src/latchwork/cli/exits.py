@@ -5,6 +5,7 @@ NO = 1  # the answer is no: not set, not had, nothing found that was asked for
 USAGE = 2  # the command line itself is wrong (as click has it)
 ERROR = 3  # a named error of Latchwork: a corrupt file, no room, an unsafe directory
 EXTRA = 4  # this command needs latchwork[cli]
+DEADLOCK = 5  # `graph` and `explain`: there is one
 BROKEN = 6  # the barrier is broken: somebody was killed in it, ran out of time, or aborted it
 TIMEOUT = 124  # as timeout(1)
 CANNOT_RUN = 126  # as env(1), timeout(1): the command was found but can't be run

@@ -1,5 +1,6 @@
 """What a thread does that has waited for long: look whether it can ever go on, and tell or raise."""
 
+import logging
 import os
 import sys
 import threading
@@ -8,13 +9,13 @@ import warnings
 from enum import StrEnum
 from pathlib import Path
 
-from latchwork._hooks import logger
 from latchwork.deadlocks.claims import Claim, claims
 from latchwork.deadlocks.confirm import Facts, confirmed
 from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.inspect.deadlock import Deadlock
 from latchwork.inspect.waits import Node
 
+logger = logging.getLogger("latchwork")
 PACKAGE = str(Path(__file__).parent.parent) + os.sep
 
 

@@ -16,6 +16,8 @@ TESTED = ((3, 11), (3, 13))
 LIBRARIES = {
     "click": "the command line",
     "rich": "tables and colours",
+    "textual": "`latchwork top`",
+    "grandalf": "`latchwork graph`",
 }
 
 

@@ -57,12 +57,10 @@ def stacks() -> Iterator[Finding]:
     if scope == 0 or (scope < 3 and may_trace_all()):
         yield fine("stacks", "those of this user's processes can be read")
         return
-    do = "run py-spy or a debugger as root" + (
+    do = "run `latchwork explain` as root" + (
         ", or sysctl kernel.yama.ptrace_scope=0" * (scope < 3)
     )
     if scope == 3:
         do = "restart without kernel.yama.ptrace_scope=3, which can't be taken back"
-    says = (
-        f"ptrace_scope is {scope}: debuggers and py-spy can read those of their own children only"
-    )
+    says = f"ptrace_scope is {scope}: `latchwork explain` can't read those of processes it did not start"
     yield note("stacks", says, do)
