@@ -51,8 +51,12 @@ from latchwork.primitives import (
     RWLock,
     Semaphore,
 )
+from latchwork.settings import configure
+from latchwork.settings import from_environment as _from_environment
 from latchwork.waiting import wait, wait_async
 
+if _environ.get("LATCHWORK_DEADLOCK") or _environ.get("LATCHWORK_LOOK_AFTER"):
+    _from_environment()
 if _environ.get("LATCHWORK_PROFILE"):
     from latchwork.profiling import recording as _recording
 
@@ -124,6 +128,7 @@ __all__ = [
     "VersionError",
     "active_children",
     "allow_connection_pickling",
+    "configure",
     "cpu_count",
     "current_process",
     "freeze_support",

@@ -2,8 +2,12 @@
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import latchwork.primitives as _p
+
+if TYPE_CHECKING:
+    from latchwork.settings import Deadlock
 
 
 class Makers:
@@ -12,21 +16,39 @@ class Makers:
     They ask nothing of ``self``: so they may become methods of multiprocessing's own contexts.
     """
 
-    def Lock(self, *, name: str | None = None, namespace: str | None = None) -> _p.Lock:
+    def Lock(
+        self,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
+    ) -> _p.Lock:
         """Return a ``latchwork.Lock``."""
-        return _p.Lock._made(sys._getframe(1), name=name, namespace=namespace)
+        return _p.Lock._made(sys._getframe(1), name=name, namespace=namespace, deadlock=deadlock)
 
-    def RLock(self, *, name: str | None = None, namespace: str | None = None) -> _p.RLock:
+    def RLock(
+        self,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
+    ) -> _p.RLock:
         """Return a ``latchwork.RLock``."""
-        return _p.RLock._made(sys._getframe(1), name=name, namespace=namespace)
+        return _p.RLock._made(sys._getframe(1), name=name, namespace=namespace, deadlock=deadlock)
 
     def Event(self, *, name: str | None = None, namespace: str | None = None) -> _p.Event:
         """Return a ``latchwork.Event``."""
         return _p.Event._made(sys._getframe(1), name=name, namespace=namespace)
 
-    def RWLock(self, *, name: str | None = None, namespace: str | None = None) -> _p.RWLock:
+    def RWLock(
+        self,
+        *,
+        name: str | None = None,
+        namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
+    ) -> _p.RWLock:
         """Return a ``latchwork.RWLock``."""
-        return _p.RWLock._made(sys._getframe(1), name=name, namespace=namespace)
+        return _p.RWLock._made(sys._getframe(1), name=name, namespace=namespace, deadlock=deadlock)
 
     def Semaphore(
         self,
@@ -35,10 +57,11 @@ class Makers:
         owned: bool = False,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> _p.Semaphore:
         """Return a ``latchwork.Semaphore``."""
         return _p.Semaphore._made(
-            sys._getframe(1), value, owned=owned, name=name, namespace=namespace
+            sys._getframe(1), value, owned=owned, name=name, namespace=namespace, deadlock=deadlock
         )
 
     def BoundedSemaphore(
@@ -48,10 +71,11 @@ class Makers:
         owned: bool = True,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> _p.BoundedSemaphore:
         """Return a ``latchwork.BoundedSemaphore``."""
         return _p.BoundedSemaphore._made(
-            sys._getframe(1), value, owned=owned, name=name, namespace=namespace
+            sys._getframe(1), value, owned=owned, name=name, namespace=namespace, deadlock=deadlock
         )
 
     def Condition(
@@ -60,9 +84,12 @@ class Makers:
         *,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> _p.Condition:
         """Return a ``latchwork.Condition``."""
-        return _p.Condition._made(sys._getframe(1), lock, name=name, namespace=namespace)
+        return _p.Condition._made(
+            sys._getframe(1), lock, name=name, namespace=namespace, deadlock=deadlock
+        )
 
     def Barrier(
         self,

@@ -13,6 +13,7 @@ from latchwork.deadlocks.claims import Claim, claims
 from latchwork.deadlocks.confirm import Facts, confirmed
 from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.inspect.deadlock import Deadlock
+from latchwork.inspect.graph import deadlock_of
 from latchwork.inspect.waits import Node
 
 logger = logging.getLogger("latchwork")
@@ -34,20 +35,23 @@ class Mode(StrEnum):
         return self is Mode.RAISE_PROBABLE or (self is Mode.RAISE and deadlock.certain)
 
 
-def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True) -> None:
+def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True) -> bool:
     """See whether this thread, which waits at a primitive, is in a deadlock; tell of it, or raise.
 
     ``facts`` reads all arenas that may matter; it is called twice or more. ``mode`` is the setting of
     the primitive at which this thread waits, or else of the program. ``may_raise`` is False where a wait
     can't be given up: a Condition's to get its lock back. To be called each ``look_after`` seconds of a
-    wait. Raises DeadlockError if this thread is to give up; never waits for anybody.
+    wait for as long as it returns True: there may be a deadlock, which is not certain yet, or somebody
+    else's to tell. Raises DeadlockError if this thread is to give up; never waits for anybody.
     """
     if mode is Mode.IGNORE:
-        return
+        return False
     me = Node(os.getpid(), "thread", threading.get_native_id())
+    if deadlock_of(me, facts()) is None:
+        return False
     deadlock = confirmed(me, facts)
     if deadlock is None or not _is_my_turn(deadlock, me, look_after):
-        return
+        return True
     if not may_raise or not mode.raises(deadlock):
         if _claimed("told", deadlock, me):
             _warn(deadlock)
@@ -55,6 +59,7 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
         text = str(deadlock)
         _log(text)
         raise DeadlockError(text, deadlock)
+    return True
 
 
 def _rank(deadlock: Deadlock, me: Node) -> int:

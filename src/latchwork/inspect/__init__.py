@@ -2,6 +2,7 @@
 
 from latchwork.inspect.deadlock import Deadlock, Step
 from latchwork.inspect.graph import Graph, graph
+from latchwork.inspect.looking import find, view, views
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.waits import Edge, Needs, Node, Wait
 
@@ -18,5 +19,8 @@ __all__ = [
     "View",
     "Wait",
     "Waiter",
+    "find",
     "graph",
+    "view",
+    "views",
 ]

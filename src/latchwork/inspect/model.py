@@ -50,8 +50,8 @@ class Waiter:
     """The number of that task in its process, if it ever had to do with an RLock."""
     thread_name: str | None = None
     stack: tuple[str, ...] = ()
-    """Where it waits: ``file:line in function``, innermost first. Known once it has waited for as long
-    as `latchwork.inspect.settings.look_after` says (a second)."""
+    """Where it waits: ``file:line in function``, innermost first. Known once a thread has
+    waited for as long as ``latchwork.configure(look_after=)`` says (a second)."""
 
     @property
     def line(self) -> str | None:

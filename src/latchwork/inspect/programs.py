@@ -2,7 +2,11 @@
 
 import os
 
-MULTIPROCESSING = ("multiprocessing.spawn", "multiprocessing.forkserver", "multiprocessing.resource_tracker")
+MULTIPROCESSING = (
+    "multiprocessing.spawn",
+    "multiprocessing.forkserver",
+    "multiprocessing.resource_tracker",
+)
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 GENERATIONS = 3
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from latchwork import _core, directory
 from latchwork import program as programs_arena
-from latchwork.errors import LatchworkError
+from latchwork.errors import GoneError, LatchworkError
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
 from latchwork.inspect.whereabouts import read as read_note
@@ -214,9 +214,7 @@ def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | N
     return None, None
 
 
-def _state(
-    kind: str, found: Found, owners: tuple[Owner, ...], waiters: tuple[Waiter, ...]
-) -> str:
+def _state(kind: str, found: Found, owners: tuple[Owner, ...], waiters: tuple[Waiter, ...]) -> str:
     if kind == "Event":
         return "set" if found.state == SET else "clear"
     if kind == "Latch":
@@ -277,7 +275,30 @@ def look(path: str, **how: Any) -> View | None:
         arena.close()
 
 
+def rows_of(path: str) -> list[Any]:
+    """All who wait in the arena of that file, as the core says it."""
+    try:
+        arena = directory.map_file(path, directory.open_checked(path))
+    except (OSError, LatchworkError):
+        return []
+    try:
+        return arena.waiting()
+    finally:
+        arena.close()
+
+
 def own_places() -> Iterator[tuple[str, "_core.Arena"]]:
     """The arenas that this process is a member of."""
     for place in programs_arena.places():
         yield place.path, place.arena
+
+
+def statistics_of(primitive: Any) -> Statistics:
+    """What one primitive of this process is doing. GoneError."""
+    primitive._name()  # which says so if it is gone
+    place = programs_arena.place_of(primitive._arena)
+    reader = Reader(place.arena, place.namespace)
+    rows = [row for row in reader.rows() if (row.slot, row.generation) == primitive._place]
+    for one in reader.statistics([primitive._place], rows):
+        return one
+    raise GoneError("this primitive no longer exists")

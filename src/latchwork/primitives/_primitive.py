@@ -3,11 +3,14 @@
 import sys
 from multiprocessing import context, reduction
 from types import FrameType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from latchwork import _core, program, sites
 from latchwork._code import CO_OPTIMIZED
 from latchwork.errors import GoneError, InvalidNameError
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
 
 NAME_MAX = 200
 DEFAULT_NAMESPACE = "default"
@@ -125,6 +128,36 @@ class Primitive:
         core: Any = self
         if not core._arena.persistent or not core._unlink():
             raise ValueError("this primitive has no name")
+
+    def statistics(self) -> "Statistics":
+        """What it is doing at this moment: its state, who holds it, who waits for it and for how long.
+
+        Nobody is held up by the question, nor is anything promised of the moment after it. A frozen
+        `latchwork.inspect.Statistics`; `latchwork.inspect` tells of all primitives, of other programs
+        too. ``GoneError``.
+        """
+        from latchwork.inspect import reading  # takes long, and few ask
+
+        return reading.statistics_of(self)
+
+    def __repr__(self) -> str:
+        try:
+            seen = self.statistics()
+            return f"<{self._called()} {self._shown(seen)}{self._waited_for(seen)}>"
+        except GoneError:
+            return f"<{self.kind} (gone)>"
+
+    def _called(self) -> str:
+        return f"{self.kind} {self.name!r}" if self.name is not None else self.kind
+
+    def _shown(self, seen: "Statistics") -> str:
+        """Its state in a few words."""
+        if seen.owner is None:
+            return "free"
+        return f"held by pid {seen.owner.pid} ({seen.owner.program})"
+
+    def _waited_for(self, seen: "Statistics") -> str:
+        return f", {len(seen.waiters)} waiting" if seen.waiters else ""
 
     def __reduce__(self) -> Any:
         core: Any = self

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
 from latchwork.primitives._primitive import Primitive
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
 
 PARTIES_MAX = 2**31 - 1
 
@@ -101,10 +104,11 @@ class Barrier(Primitive, _core.Barrier):
     def __setstate__(self, state: tuple[Callable[[], object] | None, float | None]) -> None:
         self._action, self._timeout = state
 
-    def __repr__(self) -> str:
-        what = f"Barrier {self.name!r}" if self.name is not None else "Barrier"
-        state = "broken" if self.broken else f"{self.n_waiting} of {self.parties} waiting"
-        return f"<{what} {state}>"
+    def _shown(self, seen: "Statistics") -> str:
+        return "broken" if self.broken else f"{self.n_waiting} of {self.parties} waiting"
+
+    def _waited_for(self, seen: "Statistics") -> str:
+        return ""
 
 
 _core.own_methods(Barrier)

@@ -1,10 +1,13 @@
 """BoundedSemaphore: a pool of permits, which belong to the processes that hold them."""
 
 import sys
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from latchwork import _core
 from latchwork.primitives.semaphore import Semaphore
+
+if TYPE_CHECKING:
+    from latchwork.settings import Deadlock
 
 Self = TypeVar("Self", bound="BoundedSemaphore")
 
@@ -36,8 +39,11 @@ class BoundedSemaphore(Semaphore):
         owned: bool = True,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> Self:
-        return cls._made(sys._getframe(1), value, owned=owned, name=name, namespace=namespace)
+        return cls._made(
+            sys._getframe(1), value, owned=owned, name=name, namespace=namespace, deadlock=deadlock
+        )
 
 
 _core.own_methods(BoundedSemaphore)

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from latchwork import _core, awaiting
 from latchwork.awaiting.chains import chain
@@ -12,6 +12,10 @@ from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import Count
 from latchwork.primitives.lock import Lock
 from latchwork.primitives.rlock import RLock
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
+    from latchwork.settings import Deadlock
 
 Self = TypeVar("Self", bound="Condition")
 T = TypeVar("T")
@@ -50,8 +54,10 @@ class Condition(Primitive, _core.Condition):
         *,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> Self:
-        return cls._made(sys._getframe(1), lock, name=name, namespace=namespace)
+        frame = sys._getframe(1)
+        return cls._made(frame, lock, name=name, namespace=namespace, deadlock=deadlock)
 
     @classmethod
     def _made(
@@ -61,12 +67,15 @@ class Condition(Primitive, _core.Condition):
         *,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> Self:
+        if deadlock is not None and lock is not None:
+            raise ValueError("deadlock= is for the lock that is made for it: give it to yours")
         if name is None and lock is None:
-            lock = RLock._made(frame)
+            lock = RLock._made(frame, deadlock=deadlock)
         self = cls._sited(frame, () if lock is None else (lock,), name, namespace)
         if lock is None:
-            self._use(RLock(name=self._name_of_lock(), namespace=namespace))
+            self._use(RLock(name=self._name_of_lock(), namespace=namespace, deadlock=deadlock))
         return self
 
     def _name_of_lock(self) -> str:
@@ -205,9 +214,11 @@ class Condition(Primitive, _core.Condition):
     def _how_made(self) -> tuple[object, ...]:
         return (self._lock,)
 
-    def __repr__(self) -> str:
-        what = f"Condition {self.name!r}" if self.name is not None else "Condition"
-        return f"<{what} {self._waiting()} waiting, {self._lock!r}>"
+    def _shown(self, seen: "Statistics") -> str:
+        return f"{self._waiting()} waiting, {self._lock!r}"
+
+    def _waited_for(self, seen: "Statistics") -> str:
+        return ""
 
 
 _core.own_methods(Condition)

@@ -1,9 +1,12 @@
 """Event: a flag that processes wait for."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from latchwork import _core, awaiting
 from latchwork.primitives._primitive import Primitive
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
 
 
 class Event(Primitive, _core.Event):
@@ -43,11 +46,13 @@ class Event(Primitive, _core.Event):
             return True
         return bool(await awaiting.park(wait, timeout))
 
-    def __repr__(self) -> str:
+    def _called(self) -> str:
         # An unnamed one as multiprocessing words it: there are tests that look at that.
         slot, generation = self._place
-        which = f"at {slot}.{generation}" if self.name is None else repr(self.name)
-        return f"<Event {which} {'set' if self.is_set() else 'unset'}>"
+        return f"Event at {slot}.{generation}" if self.name is None else super()._called()
+
+    def _shown(self, seen: "Statistics") -> str:
+        return "set" if self.is_set() else "unset"
 
 
 _core.own_methods(Event)

@@ -2,11 +2,14 @@
 
 import sys
 from types import FrameType
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
 from latchwork.primitives._primitive import Primitive
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
 
 COUNT_MAX = 2**31 - 1
 
@@ -68,9 +71,8 @@ class Latch(Primitive, _core.Latch):
             return True
         return bool(await awaiting.park(_core.Wait(self), timeout))
 
-    def __repr__(self) -> str:
-        what = f"Latch {self.name!r}" if self.name is not None else "Latch"
-        return f"<{what} {self.count} of {self._initial} to go>"
+    def _shown(self, seen: "Statistics") -> str:
+        return f"{self.count} of {self._initial} to go"
 
 
 _core.own_methods(Latch)

@@ -3,11 +3,11 @@
 from typing import ClassVar
 
 from latchwork import _core, awaiting
-from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._held import Held
 from latchwork.primitives._semlock import SemLock
 
 
-class Lock(Primitive, _core.Lock):
+class Lock(Held, _core.Lock):
     """A lock between processes, as ``multiprocessing.Lock``, that outlives its owner's death.
 
     ``name`` (up to 200 characters, no slash) makes it the one that any other process of the same user
@@ -59,11 +59,6 @@ class Lock(Primitive, _core.Lock):
             count=lambda: int(self._is_mine()),
             value=lambda: int(not self.locked()),
         )
-
-    def __repr__(self) -> str:
-        what = f"Lock {self.name!r}" if self.name is not None else "Lock"
-        pid = self._owner_pid()
-        return f"<{what} {'free' if pid is None else f'held by pid {pid}'}>"
 
 
 _core.own_methods(Lock)

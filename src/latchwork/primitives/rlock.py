@@ -3,11 +3,11 @@
 from typing import ClassVar
 
 from latchwork import _core, awaiting
-from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._held import Held
 from latchwork.primitives._semlock import SemLock
 
 
-class RLock(Primitive, _core.RLock):
+class RLock(Held, _core.RLock):
     """A recursive lock between processes, as ``multiprocessing.RLock``, that outlives its owner's death.
 
     ``name`` and ``namespace`` as for ``Lock``; at the top level of a module it is one object in the
@@ -57,11 +57,6 @@ class RLock(Primitive, _core.RLock):
 
     def _recursion_count(self) -> int:
         return self._count()
-
-    def __repr__(self) -> str:
-        what = f"RLock {self.name!r}" if self.name is not None else "RLock"
-        pid = self._owner_pid()
-        return f"<{what} {'free' if pid is None else f'held by pid {pid}'}>"
 
 
 _core.own_methods(RLock)

@@ -1,12 +1,15 @@
 """RWLock: many readers, or one writer."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from latchwork import _core, awaiting
-from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._held import Held
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
 
 
-class RWLock(Primitive, _core.RWLock):
+class RWLock(Held, _core.RWLock):
     """A readers-writer lock between processes; multiprocessing has none.
 
     ``with rw.read():`` is had by many at a time, ``with rw.write():`` by one while nobody reads. ``name``
@@ -56,12 +59,12 @@ class RWLock(Primitive, _core.RWLock):
         if not await self._acquire_async(write, timeout):
             raise TimeoutError(f"could not be {'written' if write else 'read'} in time")
 
-    def __repr__(self) -> str:
-        what = f"RWLock {self.name!r}" if self.name is not None else "RWLock"
-        pid, readers = self._writer_pid(), self.readers
-        if pid is not None:
-            return f"<{what} written by pid {pid}>"
-        return f"<{what} {f'{readers} reading' if readers else 'free'}>"
+    def _shown(self, seen: "Statistics") -> str:
+        if seen.owner is None:
+            return "free"
+        if seen.state == "write":
+            return f"written by pid {seen.owner.pid} ({seen.owner.program})"
+        return f"{sum(owner.count for owner in seen.owners)} reading"
 
 
 _core.own_methods(RWLock)

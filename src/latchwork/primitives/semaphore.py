@@ -2,19 +2,23 @@
 
 import sys
 from types import FrameType
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from latchwork import _core, awaiting
 from latchwork.primitives._arguments import check_number, check_same
-from latchwork.primitives._primitive import Primitive
+from latchwork.primitives._held import Held
 from latchwork.primitives._semlock import SemLock
+
+if TYPE_CHECKING:
+    from latchwork.inspect.model import Statistics
+    from latchwork.settings import Deadlock
 
 VALUE_MAX = 2**31 - 1  # as multiprocessing's, where the system's SEM_VALUE_MAX is that
 
 Self = TypeVar("Self", bound="Semaphore")
 
 
-class Semaphore(Primitive, _core.Semaphore):
+class Semaphore(Held, _core.Semaphore):
     """A counting semaphore between processes, as ``multiprocessing.Semaphore``.
 
     ``value`` is how many permits there are at first, 0 to 2**31 - 1. ``name`` and ``namespace`` as for
@@ -48,11 +52,14 @@ class Semaphore(Primitive, _core.Semaphore):
         owned: bool = False,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> Self:
-        return cls._made(sys._getframe(1), value, owned=owned, name=name, namespace=namespace)
+        return cls._made(
+            sys._getframe(1), value, owned=owned, name=name, namespace=namespace, deadlock=deadlock
+        )
 
     @classmethod
-    def _made(
+    def _made(  # type: ignore[override]
         cls: type[Self],
         frame: FrameType,
         value: int = 1,
@@ -60,9 +67,11 @@ class Semaphore(Primitive, _core.Semaphore):
         owned: bool = False,
         name: str | None = None,
         namespace: str | None = None,
+        deadlock: "Deadlock | None" = None,
     ) -> Self:
         value = check_number(value, "value", 0, VALUE_MAX)
-        self = cls._sited(frame, (value, cls.bounded, bool(owned)), name, namespace)
+        made = (value, cls.bounded, bool(owned))
+        self = cls._wishing(deadlock, frame, made, name, namespace)
         if name is not None:
             check_same(cls.kind, name, "value", self._initial, value)
             check_same(cls.kind, name, "bounded", self._bounded, cls.bounded)
@@ -88,9 +97,8 @@ class Semaphore(Primitive, _core.Semaphore):
     def _semlock(self) -> SemLock:
         return SemLock(value=self.get_value)
 
-    def __repr__(self) -> str:
-        what = f"{self.kind} {self.name!r}" if self.name is not None else self.kind
-        return f"<{what} {self.get_value()} of {self._initial} free>"
+    def _shown(self, seen: "Statistics") -> str:
+        return f"{self.get_value()} of {self._initial} free"
 
 
 _core.own_methods(Semaphore)
