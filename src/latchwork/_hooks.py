@@ -50,10 +50,15 @@ def whereabouts(room: int) -> bytes:
     return note(sys._getframe(1), room)
 
 
-def look(primitive: Any, may_raise: bool, looks: int) -> int:
-    """Look for a deadlock; return how many times as long the next look may wait as this one did."""
+def look(primitive: Any, may_raise: bool, looks: int) -> int | Exception:
+    """Look for a deadlock; return how many times ``look_after`` the next look may wait, or what to raise."""
     try:
         from latchwork.deadlocks import watch
     except ImportError:
         return 1
-    return watch.look(primitive, may_raise, looks)
+    from latchwork.errors import DeadlockError
+
+    try:
+        return watch.look(primitive, may_raise, looks)
+    except DeadlockError as error:
+        return error.with_traceback(None)

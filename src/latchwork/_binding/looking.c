@@ -21,8 +21,14 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
 
 /* The hook says how many times as long it may be until the next look. */
 static bool look(PyObject *self, struct lw_waiting *waiting, bool may_raise) {
-    PyObject *patience = call_hook("look", "(OOi)", self, may_raise ? Py_True : Py_False, waiting->looks);
+    PyObject *patience = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
     if (!patience) return false;
+    if (PyExceptionInstance_Check(patience)) {
+        /* As if raised by the call that waits: how it was found is nobody's concern. */
+        PyErr_SetObject(PyExceptionInstance_Class(patience), patience);
+        Py_DECREF(patience);
+        return false;
+    }
     long times = PyLong_AsLong(patience);
     Py_DECREF(patience);
     if (times == -1 && PyErr_Occurred()) return false;

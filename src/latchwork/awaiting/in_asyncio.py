@@ -94,7 +94,7 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     patient = timeout is None or timeout > 0
-    if wait.begin(_station(loop).port if patient else None, future):
+    if wait.begin(_station(loop).port if patient else None, future, timeout):
         return wait.take()
     timer = None if timeout is None else loop.call_later(timeout, _expire, wait, future)
     try:

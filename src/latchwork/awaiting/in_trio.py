@@ -91,7 +91,7 @@ async def park(wait: "_core.Wait", timeout: float | None, files: Sequence[int]) 
     """Wait; what it came to. Cancelled, it has left."""
     parked = _Parked()
     patient = timeout is None or timeout > 0
-    if wait.begin(_port() if patient else None, parked):
+    if wait.begin(_port() if patient else None, parked, timeout):
         return wait.take()
     try:
         with gathered(files) as file, trio.move_on_after(math.inf if timeout is None else timeout):

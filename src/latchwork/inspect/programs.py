@@ -2,17 +2,13 @@
 
 import os
 
-MULTIPROCESSING = (
-    "multiprocessing.spawn",
-    "multiprocessing.forkserver",
-    "multiprocessing.resource_tracker",
-)
+STARTERS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 GENERATIONS = 3
 
 
 def program(pid: int) -> str:
-    """The script of a Python process (``train.py``, ``-m pytest``), else the command; ``?`` if it is gone.
+    """The script of a Python process (``train.py``, ``-m pytest``), or its command; ``?`` if it is gone.
 
     Of one that multiprocessing has started anew it is that of the process which started it.
     """
@@ -20,7 +16,7 @@ def program(pid: int) -> str:
         words = _words(pid)
         if not words:
             return "?"
-        if not any(name in word for word in words[:8] for name in MULTIPROCESSING):
+        if not any(name in word for word in words[:8] for name in STARTERS):
             return _called(words)
         pid = _parent(pid)
     return "python"

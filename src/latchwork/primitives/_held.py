@@ -32,7 +32,7 @@ class Held(Primitive):
         return cls._made(sys._getframe(1), name=name, namespace=namespace, deadlock=deadlock)
 
     @classmethod
-    def _made(  # type: ignore[override]
+    def _made(
         cls: type[Self],
         frame: FrameType,
         *,

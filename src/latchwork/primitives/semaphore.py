@@ -59,7 +59,7 @@ class Semaphore(Held, _core.Semaphore):
         )
 
     @classmethod
-    def _made(  # type: ignore[override]
+    def _made(
         cls: type[Self],
         frame: FrameType,
         value: int = 1,
