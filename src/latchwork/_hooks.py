@@ -51,7 +51,7 @@ def whereabouts(room: int) -> bytes:
 
 
 def look(primitive: Any, may_raise: bool, looks: int) -> int | Exception:
-    """Look for a deadlock; return how many times ``look_after`` the next look may wait, or what to raise."""
+    """Look for a deadlock; return how many times ``look_after`` the next look may wait, or an error."""
     try:
         from latchwork.deadlocks import watch
     except ImportError:
