@@ -6,11 +6,12 @@
 
 #include "lw_cells.h"
 
-/* In hundredths of a second since the epoch, as the kernel's tick has it. It comes round after 497 days. Never 0. */
+/* In hundredths of a second since the epoch, as the kernel's tick has it. It comes round after 497 days; 0 is taken for
+ * unknown. */
 static inline uint32_t lw_stamp_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 100 + (uint64_t)now.tv_nsec / 10000000) | 1u;
+    return (uint32_t)((uint64_t)now.tv_sec * 100 + (uint64_t)now.tv_nsec / 10000000);
 }
 
 /* Who acquired, within its process: mixed with its member id, so that what a dead owner left never looks like a thread of
