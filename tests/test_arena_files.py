@@ -59,7 +59,7 @@ def test_a_name_of_another_kind_is_refused():
         (struct.pack("<QI", _core.MAGIC, 77) + bytes(1 << 20), VersionError),
         (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION), CorruptError),
         (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION) + bytes(5000), CorruptError),
-        (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION) + bytes(4 << 20), VersionError),
+        (struct.pack("<QI", _core.MAGIC, _core.LAYOUT_VERSION) + bytes(32 << 20), VersionError),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_as_it_is(here, content, error):

@@ -531,7 +531,7 @@ static void open_arena(void) {
     CHECK(fd >= 0);
     unlink(used);
     const uint8_t uuid[16] = {0};
-    CHECK(lw_arena_format(fd, uuid, 0, (uint32_t)getpid()) == LW_OK);
+    CHECK(lw_arena_format(fd, uuid, 0, (uint32_t)getpid(), "", 0) == LW_OK);
     CHECK(lw_arena_map(&shared, fd) == LW_OK);
     lw_arena_register(&shared);
     lw_arena_lock(&shared);

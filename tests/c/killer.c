@@ -298,7 +298,7 @@ static struct lw_slot *make(struct lw_made made) {
 static void open_arena(void) {
     int fd = memfd_create("killer", MFD_CLOEXEC);
     const uint8_t uuid[16] = {0};
-    CHECK(fd >= 0 && lw_arena_format(fd, uuid, 0, (uint32_t)getpid()) == LW_OK);
+    CHECK(fd >= 0 && lw_arena_format(fd, uuid, 0, (uint32_t)getpid(), "", 0) == LW_OK);
     CHECK(lw_arena_map(&arena, fd) == LW_OK);
     lw_arena_register(&arena);
     lw_arena_lock(&arena);
