@@ -23,6 +23,12 @@ def _module_frame(frame: FrameType | None) -> FrameType | None:
     return None
 
 
+def place(key: str) -> str:
+    """``file:line`` of what ``key()`` calls ``module:path:line:kind#n``."""
+    path, _, line = key.rpartition(":")[0].rpartition(":")
+    return f"{os.path.basename(path.partition(':')[2])}:{line}"
+
+
 def key(frame: FrameType, kind: str) -> str | None:
     """Name the place, and which one of those created there it is; None inside of a function.
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from latchwork import _core, directory
+from latchwork import _core, directory, sites
 from latchwork import program as programs_arena
 from latchwork.errors import GoneError, LatchworkError
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
@@ -101,7 +101,7 @@ class Reader:
             kind=kind,
             name=_text(text) if named and text else None,
             namespace=self.namespace,
-            place=None if named or text is None else _place(_text(text)),
+            place=None if named or text is None else sites.place(_text(text)),
             id=f"{self.uuid}:{found.slot}.{found.generation}",
             state=_state(kind, found, owners, waiters),
             value=value,
@@ -188,12 +188,6 @@ def _text(name: bytes) -> str:
 def _kind(found: Found) -> str:
     kind = _core.KINDS[found.kind]
     return _KIND.get(kind) or ("BoundedSemaphore" if found.bounded else "Semaphore")
-
-
-def _place(key: str) -> str:
-    """``file:line`` of what `latchwork.sites` calls ``module:path:line:kind#n``."""
-    path, _, line = key.rpartition(":")[0].rpartition(":")
-    return f"{os.path.basename(path.partition(':')[2])}:{line}"
 
 
 def _thread(pid: int, who: int, kind: str) -> int | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from latchwork.errors import CorruptError, VersionError
+from latchwork.sites import place
 
 MAGIC = 0x6C6E6A6B7774616C
 VERSION = 1
@@ -234,7 +235,7 @@ def _primitive(parts: _Sections, record: tuple[int, ...]) -> Primitive:
     return Primitive(
         *(arena.hex(), slot, generation, parts.text(kind, kind_length)),
         name=text if named else None,
-        place=None if named or text is None else place_of(text),
+        place=None if named or text is None else place(text),
     )
 
 
@@ -244,10 +245,3 @@ def changed_at(path: str) -> float:
         return os.path.getmtime(path)
     except OSError:
         return 0
-
-
-def place_of(key: str) -> str:
-    """``file:line`` of what ``latchwork.sites`` calls ``module:path:line:kind#n``."""
-    head, _, _ = key.rpartition(":")
-    path, _, line = head.rpartition(":")
-    return f"{os.path.basename(path.partition(':')[2])}:{line}"
