@@ -62,7 +62,7 @@ if _environ.get("LATCHWORK_PROFILE"):
 
     _recording.start_from_environment()
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 Array = _default.Array
 JoinableQueue = _default.JoinableQueue
