@@ -44,6 +44,7 @@ static PyObject *barrier_arrive(PyObject *self, PyObject *const *args, Py_ssize_
     do {
         PyThreadState *state = PyEval_SaveThread();
         barred = lw_barrier_wait(handle->arena, handle->slot, &wait, args[1] != Py_None);
+        if (barred != LW_BARRIER_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
     } while (barred == LW_BARRIER_SIGNAL && wait_goes_on(self, &waiting));
     lw_waiting_end(&waiting);

@@ -85,6 +85,8 @@ static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
         /* Not by lw_lock_try: one that has slept speaks for others that sleep. */
         PyThreadState *state = PyEval_SaveThread();
         held = lw_lock_acquire_slow(lock->arena, lock->slot, &wait) != LW_SIGNAL;
+        if (held) lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
+        if (held) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
         if (!held && !wait_goes_on_regardless((PyObject *)lock, &waiting)) keep_newer(kept);
     }
@@ -109,6 +111,7 @@ static int sleep_on(PyObject *self, struct lw_queue_wait *wait) {
         queued = lw_queue_sleep(handle->arena, handle->slot, &lw_condition_queue, wait, lw_condition_step, NULL);
         chosen = queued == LW_QUEUE_GRANTED;
         if (queued == LW_QUEUE_TIMEOUT) chosen = lw_condition_leave(handle->arena, handle->slot, wait);
+        if (queued != LW_QUEUE_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
     } while (queued == LW_QUEUE_SIGNAL && wait_goes_on(self, &waiting));
     lw_waiting_end(&waiting);

@@ -41,6 +41,7 @@ static Py_NO_INLINE PyObject *wait_slow(PyObject *self, PyObject *timeout) {
     do {
         PyThreadState *state = PyEval_SaveThread();
         waited = lw_event_wait(handle->slot, &wait);
+        if (waited != LW_WAIT_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
         gone = handle_is_gone(handle);
     } while (!gone && waited == LW_WAIT_SIGNAL && wait_goes_on(self, &waiting));

@@ -28,6 +28,7 @@ static PyObject *latch_wait(PyObject *self, PyObject *const *args, Py_ssize_t co
     do {
         PyThreadState *state = PyEval_SaveThread();
         latched = lw_latch_wait(handle->slot, &wait);
+        if (latched != LW_LATCH_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
     } while (latched == LW_LATCH_SIGNAL && wait_goes_on(self, &waiting));
     lw_waiting_end(&waiting);

@@ -17,6 +17,11 @@ static bool tell_abandoned(PyObject *self, uint32_t dead_owner) {
     return false;
 }
 
+/* `who` acquired it: a thread, or 0. */
+static inline void stamp(const Handle *handle, uint32_t who) {
+    lw_stamp_lock(handle->slot, handle->arena->self_id, who);
+}
+
 int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
     Handle *handle = (Handle *)self;
     *dead_owner = 0;
@@ -28,9 +33,13 @@ int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
     for (;;) {
         if (deadline_ns == 0) {
             acquired = lw_lock_acquire_slow(handle->arena, handle->slot, &wait);
+            if (acquired == LW_ACQUIRED || acquired == LW_ABANDONED) stamp(handle, lw_thread_id());
         } else {
             PyThreadState *state = PyEval_SaveThread();
             acquired = lw_lock_acquire_slow(handle->arena, handle->slot, &wait);
+            /* Now, and not when it has the GIL again: until then it would seem to wait for its last owner. */
+            if (acquired == LW_ACQUIRED || acquired == LW_ABANDONED) stamp(handle, lw_thread_id());
+            if (acquired != LW_SIGNAL) lw_waiting_served(&waiting);
             PyEval_RestoreThread(state);
         }
         if (acquired != LW_SIGNAL) break;
@@ -45,16 +54,10 @@ int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
     return acquired != LW_TIMEOUT;
 }
 
-/* `who` acquired it: a thread, or 0. */
-static inline void stamp(const Handle *handle, uint32_t who) {
-    lw_stamp_lock(handle->slot, handle->arena->self_id, who);
-}
-
 static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) {
     uint32_t dead_owner;
     if (handle_is_gone((Handle *)self)) return raise_gone();
     int got = lock_take(self, deadline_ns, &dead_owner);
-    if (got > 0) stamp((Handle *)self, lw_thread_id());
     if (got < 0 || (dead_owner && !tell_abandoned(self, dead_owner))) return NULL;
     return PyBool_FromLong(got);
 }

@@ -58,6 +58,7 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns, 
         PyThreadState *state = PyEval_SaveThread();
         enum lw_queued queued =
             write ? lw_rwlock_write(arena, slot, &wait) : lw_rwlock_read(arena, slot, &wait, &hint);
+        if (queued != LW_QUEUE_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
         if (hint) rwlock->hint = hint;
         if (queued != LW_QUEUE_SIGNAL) {

@@ -43,6 +43,7 @@ static Py_NO_INLINE PyObject *permits_acquire_slow(PyObject *self, int64_t deadl
         struct lw_cell *hint = NULL;
         PyThreadState *state = PyEval_SaveThread();
         enum lw_queued queued = lw_permits_acquire(arena, slot, &wait, &hint);
+        if (queued != LW_QUEUE_SIGNAL) lw_waiting_served(&waiting);
         PyEval_RestoreThread(state);
         if (hint) semaphore->hint = hint;
         if (queued != LW_QUEUE_SIGNAL) {
@@ -97,6 +98,7 @@ static Py_NO_INLINE PyObject *acquire_slow(PyObject *self, int64_t deadline_ns) 
         } else {
             PyThreadState *state = PyEval_SaveThread();
             taken = lw_semaphore_acquire(handle->slot, &wait);
+            if (taken != LW_TAKEN_SIGNAL) lw_waiting_served(&waiting);
             PyEval_RestoreThread(state);
         }
         if (taken != LW_TAKEN_SIGNAL || !wait_goes_on(self, &waiting)) break;

@@ -134,8 +134,12 @@ void lw_waiting_begin(struct lw_waiting *waiting, struct lw_arena *arena, const 
     innermost = waiting;
 }
 
-void lw_waiting_end(struct lw_waiting *waiting) {
+void lw_waiting_served(struct lw_waiting *waiting) {
     if (waiting->slot) lw_seen_end(waiting->arena, &waiting->seen);
+}
+
+void lw_waiting_end(struct lw_waiting *waiting) {
+    lw_waiting_served(waiting);
     innermost = waiting->outer;
 }
 

@@ -36,6 +36,8 @@ struct lw_waiting {
 void lw_waiting_begin(struct lw_waiting *waiting, struct lw_arena *arena, const struct lw_slot *slot,
                       enum lw_wants wants, int64_t deadline_ns);
 void lw_waiting_end(struct lw_waiting *waiting);
+/* It has what it waited for, or gave up, and may still wait for the GIL: nobody is to see it any more. */
+void lw_waiting_served(struct lw_waiting *waiting);
 /* This thread's innermost; NULL: none. */
 struct lw_waiting *lw_waiting_here(void);
 /* Just before each sleep; how long that may be. */
