@@ -14,13 +14,9 @@ import pexpect
 import views_by_hand as hand
 from click.shell_completion import ShellComplete
 
-from latchwork import inspect
 from latchwork.cli import completing, source
 from latchwork.cli.commands import latchwork_command
 
-looking = pytest.mark.skipif(
-    not hasattr(inspect, "views"), reason="there is nothing yet that looks"
-)
 PATIENCE = 30
 # Says what it was called with, so that what TAB made of a line is seen after Enter; else, the real one.
 COMMAND = """\
@@ -122,7 +118,6 @@ def test_commands_and_options(shell):
     becomes(shell, "latchwork doctor --js", "doctor", "--json")
 
 
-@looking
 def test_names_that_there_are(shell, held):
     becomes(shell, "latchwork rm bui", "rm", "build-wheels")
     becomes(shell, "latchwork rm --namespace cont", "rm", "--namespace", "continuous")
@@ -138,7 +133,6 @@ def test_what_is_not_there_or_broken_is_no_matter_at_the_prompt(shell, arenas):
     becomes(shell, "latchwork rm bui", "rm", "bui")
 
 
-@looking
 def test_pids_are_those_of_who_uses_latchwork(held, environment, monkeypatch):
     monkeypatch.setenv("LATCHWORK_DIR", environment["LATCHWORK_DIR"])
     assert str(held.pid) in offered("explain")

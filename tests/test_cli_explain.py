@@ -69,14 +69,11 @@ def test_a_chain_of_four_is_told_to_its_end(explain, process):
     assert status == exits.OK
     sentences = [line for line in out.splitlines() if not line.startswith(" ")]
     assert sentences == [
-        "Thread 101 of pid 101 (p101.py) has waited for 2.0 s for Lock 'lock0', "
-        "at /srv/p101.py:10 in work.",
+        "pid 101 (p101.py) has waited for 2.0 s for Lock 'lock0', at /srv/p101.py:10 in work.",
         "Lock 'lock0' has been held by pid 102 (p102.py) for 3.1 s.",
-        "Thread 102 of pid 102 (p102.py) has waited for 2.0 s for Lock 'lock1', "
-        "at /srv/p102.py:11 in work.",
+        "pid 102 (p102.py) has waited for 2.0 s for Lock 'lock1', at /srv/p102.py:11 in work.",
         "Lock 'lock1' has been held by pid 103 (p103.py) for 3.1 s.",
-        "Thread 103 of pid 103 (p103.py) has waited for 2.0 s for Lock 'lock2', "
-        "at /srv/p103.py:12 in work.",
+        "pid 103 (p103.py) has waited for 2.0 s for Lock 'lock2', at /srv/p103.py:12 in work.",
         f"Lock 'lock2' has been held by pid {last} (p{last}.py) for 3.1 s.",
         f"pid {last} (p{last}.py) runs: it waits for nothing of Latchwork.",
     ]
@@ -100,7 +97,7 @@ def test_a_deadlock_is_the_end_and_has_its_exit_status(pids, kind, what, explain
         circle = f"{what}: {number} threads of {number} processes wait for each other."
         assert f"That closes the circle.\n{circle}" in out
     read = json.loads(explain([hand.cycle(pids, kind)], 101, "--json", "--no-stacks")[1])
-    assert (read["version"], read["deadlock"], read["end"]) == (1, True, None)
+    assert (read["version"], read["deadlock"], read["end"]) == (1, True, [])
     (thread,) = read["threads"]
     kinds = [step["kind"] for step in thread["steps"]]
     assert kinds == ["waits", "held"] * len(pids) + ["deadlock"]
@@ -112,7 +109,7 @@ def test_who_waits_for_those_in_a_deadlock_is_told_of_it(explain):
     )
     status, out, _ = explain([hand.cycle([101, 102]), hand.view(behind)], 200)
     assert status == exits.DEADLOCK
-    assert out.startswith("Thread 200 of pid 200 (train.py) has waited for 2.0 s for Lock 'z'.")
+    assert out.startswith("pid 200 (train.py) has waited for 2.0 s for Lock 'z'.")
     assert "Deadlock: 2 threads of 2 processes" in out
 
 

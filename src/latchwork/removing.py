@@ -1,6 +1,6 @@
 """Taking names away from outside, whatever has them."""
 
-from latchwork import directory, program
+from latchwork import directory, program, sites
 from latchwork.primitives._primitive import DEFAULT_NAMESPACE, check_name, digest
 
 
@@ -16,7 +16,14 @@ def unlink(name: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         return False
     path, arena = found
     try:
+        locks = [
+            sites.lock_of((slot, generation))
+            for slot, generation, _, taken, *_ in arena.survey(None)
+            if taken == text
+        ]
         there = arena.unlink(digest(text))
+        for lock in locks:  # there is one if it is a Condition's name
+            arena.unlink(digest(lock.encode()))
         directory.leave(path, arena)  # if that was all that it was kept for
     finally:
         arena.close()

@@ -1,12 +1,17 @@
-"""What was created at module level is one object in the whole program: known by where it was created."""
+"""By what primitives without a name of their own are known: mostly by where they were created.
+
+What was created at module level is one object in the whole program.
+"""
 
 import os
+import re
 import sys
 from multiprocessing import process
 from types import FrameType
 
 from latchwork._code import CO_OPTIMIZED
 
+_LOCK_OF = re.compile(r"\(the lock of condition (\d+)\.(\d+)\)")
 COMPREHENSIONS = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
 _made: dict[str, int] = {}
 
@@ -52,3 +57,15 @@ def key(frame: FrameType, kind: str) -> str | None:
     place = f"{name}:{os.path.realpath(file)}:{frame.f_lineno}:{kind}"
     count = _made[place] = _made.get(place, 0) + 1
     return f"{place}#{count}"
+
+
+def lock_of(condition: tuple[int, int]) -> str:
+    """What the RLock of the named Condition at that place is called: none made later has that name."""
+    slot, generation = condition
+    return f"(the lock of condition {slot}.{generation})"
+
+
+def condition_of(lock: str) -> tuple[int, int] | None:
+    """The place of the Condition whose lock is called so; None: it is no Condition's."""
+    found = _LOCK_OF.fullmatch(lock)
+    return None if found is None else (int(found[1]), int(found[2]))

@@ -8,9 +8,12 @@ from latchwork.cli.ages import age
 from latchwork.cli.detail import told
 from latchwork.cli.output import printable
 from latchwork.cli.picture import programs_of
-from latchwork.cli.processes import process
+from latchwork.cli.processes import child, is_below, process
 from latchwork.cli.stacks import Stacks
 from latchwork.inspect import Edge, Graph, Needs, Node, View, Wait
+from latchwork.inspect.programs import program
+
+RUN = "latchwork run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +21,9 @@ class Step:
     """One sentence."""
 
     kind: str
-    """``waits`` or ``held``; and how it ends: ``runs``, ``stopped``, ``dead``, ``deadlock``,
-    ``timeout``, ``anybody``, ``passing`` (it is being handed over); or ``above``."""
+    """``waits``, ``held``, or ``command`` (of ``latchwork run``); and how it ends: ``runs``,
+    ``stopped``, ``dead``, ``deadlock``, ``timeout``, ``anybody``, ``passing`` (it is being handed
+    over); or ``above``."""
     text: str
     pid: int | None = None
     thread: int | None = None
@@ -50,24 +54,41 @@ class Chains:
 
     def of(self, wait: Wait) -> Iterator[Step]:
         """From one wait to all ends that it has. No recursion: a chain may be long."""
-        yield from _Walk(self, wait).steps()
+        yield from _Walk(self, [wait]).steps()
 
-    def end(self, pid: int, thread: int | None = None) -> Step:
-        """Of a process that waits for nothing of Latchwork."""
-        who = describe.process(pid, self._programs.get(pid, ""))
+    def of_idle(self, pid: int) -> Iterator[Step]:
+        """Of a process that waits for nothing."""
+        yield from _Walk(self, self.beyond(Node(pid, "thread", pid))).steps()
+
+    def beyond(self, who: Node) -> list[Wait | Step]:
+        """What there is to be said of one that waits for nothing: what its command does, or its end."""
+        command = child(who.pid) if self._program(who.pid) == RUN else None
+        if command is None:
+            return [self._end(who)]
+        it = Node(command, "process")
+        text = f"{self.name(who)} runs a command, and ends with it: {self.name(it)}."
+        waits = [wait for wait in self._graph.waits if is_below(wait.node.pid, command)]
+        return [Step("command", text, who.pid), *(waits or (self._end(it),))]
+
+    def _end(self, who: Node) -> Step:
+        pid, name = who.pid, self.name(who)
         there = process(pid)
         if there is None:
             why = "it has just died, or is in another container"
-            return Step("dead", f"{who} is not to be seen: {why}.", pid)
+            return Step("dead", _sentence(f"{name} is not to be seen: {why}."), pid)
         if there.is_dead:
-            return Step("dead", f"{who} is dead: the next one gets what it held.", pid)
+            return Step("dead", _sentence(f"{name} is dead: the next one gets what it held."), pid)
         if there.is_stopped:
             how = f"it is stopped; `kill -CONT {pid}` lets it go on."
-            return Step("stopped", f"{who} waits for nothing of Latchwork, but {how}", pid)
-        stack, problem = self._stack(pid, thread if thread is not None else pid)
+            text = _sentence(f"{name} waits for nothing of Latchwork, but {how}")
+            return Step("stopped", text, pid)
+        thread = who.number if who.kind == "thread" else None
+        stack, problem = (
+            self._stack(pid, thread or pid) if not who.kind.startswith("task") else ((), None)
+        )
         return Step(
             "runs",
-            f"{who} runs: it waits for nothing of Latchwork.",
+            _sentence(f"{name} runs: it waits for nothing of Latchwork."),
             pid,
             thread,
             None,
@@ -75,8 +96,20 @@ class Chains:
             problem,
         )
 
+    def _program(self, pid: int) -> str:
+        return self._programs.get(pid) or program(pid)
+
+    def name(self, who: Node) -> str:
+        """A main thread is told from its process where others of that wait."""
+        told = describe.node(who, self._program(who.pid))
+        others = any(wait.node != who for wait in self._waits.get(who.pid, ()))
+        is_main = who.kind == "thread" and who.number == who.pid
+        return f"the main thread of {told}" if is_main and others else told
+
     def _stack(self, pid: int, thread: int) -> tuple[tuple[str, ...], str | None]:
-        return self._stacks.of(pid, thread) if self._stacks else ((), None)
+        if self._stacks is None or self._program(pid).startswith("latchwork "):
+            return (), None  # nobody wants to read of Latchwork's own commands
+        return self._stacks.of(pid, thread)
 
     def waiting(self, wait: Wait) -> Step:
         """Who waits for what, for how long, where."""
@@ -84,16 +117,15 @@ class Chains:
         stack, problem = waiter.stack, None
         if not stack and not waiter.is_task:
             stack, problem = self._stack(waiter.pid, waiter.thread)
-        name = f" ({printable(waiter.thread_name)})" if waiter.thread_name else ""
-        task = f"Task {wait.node.number} in t" if wait.node.kind == "task" else "T"
-        task = "A task in t" if wait.node.kind == "tasks" else task
         to = {"read": "to read", "write": "to write"}.get(waiter.wants, "for")
         at = f", at {printable(stack[0])}" if stack else ""
+        who = self._waiting_one(wait)
         return Step(
             "waits",
-            f"{task}hread {waiter.thread}{name} of {describe.process(waiter.pid, waiter.program)} "
-            f"has waited for {age(primitive.taken - waiter.since)} {to} {printable(primitive.title)}"
-            f"{at}.",
+            _sentence(
+                f"{who} has waited for {age(primitive.taken - waiter.since)} {to} "
+                f"{printable(primitive.title)}{at}."
+            ),
             waiter.pid,
             waiter.thread,
             primitive.id,
@@ -101,9 +133,21 @@ class Chains:
             problem,
         )
 
+    def _waiting_one(self, wait: Wait) -> str:
+        thread = describe.thread(wait.waiter)
+        if wait.node.kind == "thread" and thread == describe.MAIN_THREAD:
+            name = self.name(wait.node)
+        else:
+            process = describe.process(wait.waiter.pid, wait.waiter.program)
+            of_main = "" if thread == describe.MAIN_THREAD else f"{thread} of "
+            number = f" {wait.node.number}" if wait.node.kind == "task" else ""
+            task = {"task": f"task{number} in ", "tasks": "a task in "}.get(wait.node.kind, "")
+            name = f"{task}{of_main}{process}"
+        return name
+
     def holding(self, wait: Wait, edge: Edge) -> Step:
         """Who has what is waited for."""
-        who = describe.node(edge.to, self._programs.get(edge.to.pid, ""))
+        who = self.name(edge.to)
         title = printable(wait.primitive.title)
         thread = edge.to.number if edge.to.kind == "thread" else None
         if edge.ahead is not None:
@@ -112,10 +156,9 @@ class Chains:
             owner = edge.owner
             since = None if owner is None else owner.since
             lasts = "" if since is None else f" for {age(wait.primitive.taken - since)}"
-            verb = {"read": "is read", "write": "is written"}.get(
-                owner.mode if owner else "", "has been held" if lasts else "is held"
-            )
-            text = f"{title} {verb} by {who}{lasts}."
+            verb = "has been held" if lasts else "is held"
+            to = {"read": " to read", "write": " to write"}.get(owner.mode if owner else "", "")
+            text = f"{title} {verb}{to} by {who}{lasts}."
         return Step("held", text, edge.to.pid, thread, wait.primitive.id)
 
     def onward(self, to: Node) -> list[Wait]:
@@ -132,14 +175,20 @@ class Chains:
         return None if deadlock is None else told(deadlock)
 
 
+def _sentence(text: str) -> str:
+    """It begins with a capital letter, unless that is of a word that the reader will type."""
+    return text if text.startswith("pid ") else text[0].upper() + text[1:]
+
+
 class _Walk:
     """One walk along the chains: says nothing twice."""
 
-    def __init__(self, chains: Chains, start: Wait) -> None:
+    def __init__(self, chains: Chains, start: list[Wait | Step]) -> None:
         self._chains = chains
-        self._ahead: list[Wait | Step] = [start]
+        self._ahead = start[::-1]
         self._seen: set[tuple[Node, str]] = set()
         self._told: set[str] = set()
+        self._idle: set[Node] = set()
 
     def steps(self) -> Iterator[Step]:
         while self._ahead:
@@ -159,13 +208,17 @@ class _Walk:
 
     def _follow(self, wait: Wait, edge: Edge) -> None:
         """What is pushed last is said first: who holds it, and then on from there."""
-        onward = self._chains.onward(edge.to)
-        if onward:
-            self._ahead += reversed(onward)
-        else:
-            thread = edge.to.number if edge.to.kind == "thread" else None
-            self._ahead.append(self._chains.end(edge.to.pid, thread))
+        onward: list[Wait | Step] = [*self._chains.onward(edge.to)]
+        if not onward:
+            onward = self._idle_one(edge.to)
+        self._ahead += reversed(onward)
         self._ahead.append(self._chains.holding(wait, edge))
+
+    def _idle_one(self, who: Node) -> list[Wait | Step]:
+        if who in self._idle:
+            return [Step("above", f"What {self._chains.name(who)} does is said above.", who.pid)]
+        self._idle.add(who)
+        return self._chains.beyond(who)
 
     def _again(self, wait: Wait) -> Iterator[Step]:
         who = describe.node(wait.node, wait.waiter.program)

@@ -83,7 +83,8 @@ def as_cells(row: Row, rates: Rates) -> tuple[Text, ...]:
 def _title(one: Statistics) -> str:
     """Short: of what has little room the end is cut off, and that is what tells one from another."""
     kind = "Bounded" if one.kind == "BoundedSemaphore" else one.kind
-    return printable(f"{kind} {one.name or os.path.basename(one.place or '') or one.id}")
+    called = os.path.basename(one.place) if one.place else describe.called(one)
+    return f"{kind} {printable(called)}"
 
 
 def widths(width: int) -> dict[str, int]:

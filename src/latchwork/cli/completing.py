@@ -39,7 +39,7 @@ class Namespace(click.types.StringParamType):
         return _offer(_namespaces(), incomplete)
 
 
-class Pid(click.types.IntParamType):
+class Pid(click.IntRange):
     """A process that uses Latchwork."""
 
     def shell_complete(
@@ -89,7 +89,7 @@ def _offer(found: Iterator[tuple[str, str]], incomplete: str) -> list[Completion
 TYPES: "dict[str, tuple[type[click.ParamType[Any]], click.ParamType[Any]]]" = {
     "name": (click.types.StringParamType, Name()),
     "namespace": (click.types.StringParamType, Namespace()),
-    "pid": (click.types.IntParamType, Pid()),
+    "pid": (click.IntRange, Pid(min=1)),
 }
 
 

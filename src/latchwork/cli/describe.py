@@ -4,6 +4,9 @@ from latchwork.cli.ages import age
 from latchwork.cli.output import printable
 from latchwork.inspect import Node, Owner, Statistics, View, Waiter
 
+MAIN_THREAD = "main thread"
+MAIN = "MainThread"  # what Python calls it, unless somebody else does
+
 
 def process(pid: int, program: str) -> str:
     """``pid 4242 (train.py)``."""
@@ -20,6 +23,14 @@ def node(who: Node, program: str) -> str:
     return f"{who.kind} {who.number} of {told}"
 
 
+def thread(waiter: Waiter) -> str:
+    """The one that waits, beside its process."""
+    name = waiter.thread_name
+    if waiter.thread == waiter.pid and name in (None, MAIN):
+        return MAIN_THREAD
+    return f"thread {waiter.thread}" + (f" ({printable(name)})" if name else "")
+
+
 def where(view: View) -> str:
     """The namespace, or the process that began the program."""
     if view.namespace is not None:
@@ -29,7 +40,9 @@ def where(view: View) -> str:
 
 
 def called(primitive: Statistics) -> str:
-    """Without its kind: its name, the place where it was made, or its number."""
+    """Without its kind: its name, whose it is, the place where it was made, or its number."""
+    if primitive.lock_of is not None:
+        return printable(f"of {primitive.lock_of}")
     return printable(primitive.name or primitive.place or primitive.id)
 
 

@@ -6,10 +6,11 @@ from rich.text import Text
 
 from latchwork.cli import describe
 from latchwork.cli.ages import age
+from latchwork.cli.frames import own
 from latchwork.cli.output import printable
 from latchwork.inspect import Deadlock, Graph, Member, Owner, Statistics, View, Waiter
 
-MEMBERS_AT_MOST = 20
+PIDS_AT_MOST = 12
 
 
 def detail(view: View, primitive: Statistics, graph: Graph) -> Text:
@@ -62,7 +63,8 @@ def _owners(text: Text, owners: tuple[Owner, ...], taken: float) -> None:
         if owner.task is not None:
             parts.append(f"task {owner.task}")
         elif owner.thread is not None:
-            parts.append(f"thread {owner.thread}")
+            main = owner.thread == owner.pid
+            parts.append(describe.MAIN_THREAD if main else f"thread {owner.thread}")
         if owner.mode != "held":
             parts.append(f"to {owner.mode}")
         if owner.count > 1:
@@ -77,26 +79,26 @@ def _waiters(text: Text, waiters: tuple[Waiter, ...], taken: float) -> None:
         return
     _heading(text, "waiting", len(waiters))
     for waiter in waiters:
-        thread = f"thread {waiter.thread}"
-        if waiter.thread_name:
-            thread += f" ({printable(waiter.thread_name)})"
+        thread = describe.thread(waiter)
         if waiter.is_task:
             number = "" if waiter.task is None else f" {waiter.task}"
-            thread = f"task{number} in {thread}"
+            thread = f"task{number} in {'its ' if thread == describe.MAIN_THREAD else ''}{thread}"
         wants = "" if waiter.wants in ("acquire", "wait") else f", to {waiter.wants}"
         text.append(
             f"  {describe.process(waiter.pid, waiter.program)}, {thread}{wants}, "
             f"for {age(taken - waiter.since)}{describe.until(waiter, taken)}\n"
         )
-        for frame in waiter.stack:
+        for frame in own(waiter.stack):
             text.append(f"      {printable(frame)}\n", "dim")
 
 
 def _members(text: Text, view: View) -> None:
     _heading(text, "processes attached", len(view.members))
-    shown: tuple[Member, ...] = view.members[:MEMBERS_AT_MOST]
-    for member in shown:
-        since = age(view.taken - member.since)
-        text.append(f"  {describe.process(member.pid, member.program)}, for {since}\n")
-    if len(shown) < len(view.members):
-        text.append(f"  and {len(view.members) - len(shown):,} more\n", "dim")
+    programs: dict[str, list[Member]] = {}
+    for member in sorted(view.members, key=lambda member: (member.since, member.pid)):
+        programs.setdefault(member.program, []).append(member)
+    for program, members in programs.items():
+        pids = ", ".join(str(member.pid) for member in members[:PIDS_AT_MOST])
+        more = len(members) - PIDS_AT_MOST
+        text.append(f"  {printable(program) or '?'}: {pids}")
+        text.append(f" and {more:,} more\n" if more > 0 else "\n")

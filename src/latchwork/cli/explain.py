@@ -11,7 +11,8 @@ from rich.text import Text
 from latchwork.cli import describe, exits, source
 from latchwork.cli.ages import age
 from latchwork.cli.chains import Chains, Step
-from latchwork.cli.output import console, json_option, printable, write_json
+from latchwork.cli.frames import own
+from latchwork.cli.output import console, json_option, printable, write, write_json
 from latchwork.cli.processes import process
 from latchwork.cli.stacks import Stacks
 from latchwork.inspect import Member, Statistics, View, graph
@@ -25,6 +26,7 @@ STYLES = {
     "anybody": "cyan",
     "passing": "green",
     "above": "dim",
+    "command": "cyan",
 }
 
 
@@ -57,7 +59,7 @@ def command(pid: int, stacks: bool, as_json: bool) -> int:
     waits = graph(views)
     chains = Chains(views, waits, Stacks() if stacks else None)
     told = [(wait.waiter.thread, list(chains.of(wait))) for wait in waits.of(pid)]
-    end = None if told else chains.end(pid)
+    ends = [] if told else list(chains.of_idle(pid))
     held = _held(pid, views)
     deadlock = any(step.kind == "deadlock" for _, steps in told for step in steps)
     if as_json:
@@ -68,18 +70,18 @@ def command(pid: int, stacks: bool, as_json: bool) -> int:
                 {"thread": thread, "steps": [asdict(step) for step in steps]}
                 for thread, steps in told
             ],
-            end=asdict(end) if end else None,
+            end=[asdict(step) for step in ends],
             holds=[one.id for _, one in held],
             deadlock=deadlock,
         )
     else:
-        _print(console(), members[0], told, end, held)
+        _print(console(), members[0], told, ends, held)
     return exits.DEADLOCK if deadlock else exits.OK
 
 
 def _absent(pid: int, as_json: bool) -> int:
     if as_json:
-        write_json(pid=pid, program=None, threads=[], end=None, holds=[], deadlock=False)
+        write_json(pid=pid, program=None, threads=[], end=[], holds=[], deadlock=False)
     sys.stderr.write(f"latchwork: {_why_absent(pid)}\n")
     return exits.NO
 
@@ -112,7 +114,7 @@ def _print(
     out: Console,
     member: Member,
     told: list[tuple[int, list[Step]]],
-    end: Step | None,
+    ends: list[Step],
     held: list[tuple[View, Statistics]],
 ) -> None:
     for number, (_, steps) in enumerate(told):
@@ -120,8 +122,8 @@ def _print(
             out.print()
         for step in steps:
             _say(out, step)
-    if end is not None:
-        _say(out, end)
+    for step in ends:
+        _say(out, step)
     if held:
         out.print()
         out.print(Text(f"{describe.process(member.pid, member.program)} holds:", "bold"))
@@ -129,13 +131,16 @@ def _print(
         since = describe.held_for(one)
         lasts = "" if since is None else f", for {age(since)}"
         waits = f", {describe.some(len(one.waiters), 'waiter')}" if one.waiters else ""
-        out.print(Text(f"  {printable(one.title)}{lasts}{waits}"), soft_wrap=True)
+        write(out, Text(f"  {printable(one.title)}{lasts}{waits}"))
 
 
 def _say(out: Console, step: Step) -> None:
     text = Text(step.text, STYLES.get(step.kind, ""))
-    out.print(text, soft_wrap=True)
-    for frame in step.stack:
-        out.print(Text(f"    {printable(frame)}", "dim"), soft_wrap=True)
+    write(out, text)
+    frames = own(step.stack)
+    for frame in (
+        frames if len(frames) > 1 or step.kind == "runs" else ()
+    ):  # else it is in the sentence
+        write(out, Text(f"    {printable(frame)}", "dim"))
     if step.no_stack:
-        out.print(Text(f"    ({step.no_stack})", "dim"), soft_wrap=True)
+        write(out, Text(f"    ({step.no_stack})", "dim"))

@@ -10,7 +10,7 @@ from rich.text import Text
 from latchwork.cli import describe, exits, facts, source
 from latchwork.cli.detail import told
 from latchwork.cli.markup import dot, mermaid
-from latchwork.cli.output import console, json_option, namespace_option, write_json
+from latchwork.cli.output import console, json_option, namespace_option, write, write_json
 from latchwork.cli.picture import Picture, picture, programs_of
 from latchwork.cli.tree import trees
 from latchwork.inspect import Graph, View, graph
@@ -95,7 +95,7 @@ def _print(waits: Graph, drawn: Picture) -> None:
             out.print(tree, soft_wrap=True)
     for deadlock in waits.deadlocks:
         out.print()
-        out.print(Text(told(deadlock), "red"), soft_wrap=True)
+        write(console(), Text(told(deadlock), "red"))
 
 
 def _facts(views: list[View], waits: Graph) -> dict[str, Any]:

@@ -18,6 +18,11 @@ from latchwork.cli.output import (
 from latchwork.cli.rows import Row, rows
 from latchwork.inspect import graph
 
+# Of these so much is enough, the rest is on the next line. The others are left out, in that order, where
+# even so there is no room for all.
+ENOUGH = {"NAME": 20, "WHERE": 16, "STATE": 12, "OWNER": 18}
+NARROW = 8
+LEFT_OUT = ("HELD", "WHERE", "LONGEST", "KIND")
 HEAD = ("KIND", "NAME", "WHERE", "STATE", "OWNER", "HELD", "WAITING", "LONGEST")
 
 
@@ -30,7 +35,8 @@ def command(namespace: str | None, everything: bool, as_json: bool) -> int:
 
     Named ones are shown with their namespace, unnamed ones with the program that has them, and the
     line that made them if it is at the top level of a module. HELD is how long the owner has had it,
-    LONGEST how long the first has waited. Written to a pipe it is a line for each, with tabs between.
+    LONGEST how long the first has waited. On a narrow terminal HELD, WHERE, LONGEST and KIND are left
+    out, as far as need be. Written to a pipe it is a line for each with all of them, tabs between.
 
     \b
     Examples:
@@ -54,7 +60,7 @@ def command(namespace: str | None, everything: bool, as_json: bool) -> int:
         write_columns(HEAD, (_cells(row) for row in shown))
         return exits.OK
     if shown:
-        out.print(table(shown))
+        out.print(table(shown, out.width))
     _say_what_is_left_out(out, len(found) - len(shown), bool(shown), namespace)
     return exits.OK
 
@@ -63,7 +69,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     one = row.primitive
     return (
         one.kind,
-        one.name or one.place or one.id,
+        describe.called(one),
         describe.where(row.view),
         row.state,
         describe.owners(one),
@@ -73,24 +79,44 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def table(shown: list[Row]) -> Table:
-    """For a terminal: what has no room goes to the next line, nothing is lost."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for title in HEAD:
+def table(shown: list[Row], width: int) -> Table:
+    """For a terminal: what has no room goes to the next line, or else some columns are left out."""
+    rows = [[Text(printable(cell)) for cell in _cells(row)] for row in shown]
+    wide = [max(map(len, column)) for column in zip(HEAD, *rows, strict=True)]
+    gap, columns = fitted(dict(zip(HEAD, wide, strict=True)), width)
+    made = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    for title, room in columns.items():
         right = title in ("HELD", "WAITING", "LONGEST")
         made.add_column(
-            title,
-            justify="right" if right else "left",
-            overflow="fold",
-            no_wrap=right or title == "KIND",
+            title, justify="right" if right else "left", overflow="fold", width=room, no_wrap=right
         )
-    for row in shown:
-        cells = [Text(printable(cell)) for cell in _cells(row)]
-        cells[3].stylize(row.style)
+    for row, cells in zip(shown, rows, strict=True):
+        cells[HEAD.index("STATE")].stylize(row.style)
         if not row.primitive.waiters:
-            cells[6].stylize("dim")
-        made.add_row(*cells)
+            cells[HEAD.index("WAITING")].stylize("dim")
+        made.add_row(*(cells[HEAD.index(title)] for title in columns))
     return made
+
+
+def fitted(wide: dict[str, int], width: int) -> tuple[int, dict[str, int]]:
+    """The gap between the columns, and those for which there is room, each with its width."""
+    made = {title: min(room, ENOUGH.get(title, room)) for title, room in wide.items()}
+    gap = 2 if _left(width, made, 2) >= 0 else 1
+    for title in LEFT_OUT:
+        if _left(width, made, gap) < 0:
+            del made[title]
+    while _left(width, made, gap) < 0:
+        widest = max(ENOUGH.keys() & made.keys(), key=made.__getitem__)
+        if made[widest] <= NARROW:
+            break
+        made[widest] -= 1
+    for title in made:
+        made[title] += max(min(wide[title] - made[title], _left(width, made, gap)), 0)
+    return gap, made
+
+
+def _left(width: int, columns: dict[str, int], gap: int) -> int:
+    return width - sum(columns.values()) - gap * (len(columns) - 1)
 
 
 def _say_what_is_left_out(out: Console, left: int, any_shown: bool, namespace: str | None) -> None:

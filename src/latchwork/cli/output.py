@@ -7,16 +7,33 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Of the shape of what --json writes: raised when something in it is renamed or taken away.
 JSON_VERSION = 1
+HANGING, NARROW = 4, 20
 
 
 def console(width: int | None = None) -> Console:
     """The standard output. NO_COLOR and FORCE_COLOR are rich's to respect."""
     return Console(highlight=False, markup=False, emoji=False, width=width)
+
+
+def write(out: Console, text: Text) -> None:
+    """Write lines. Those too long for a terminal go on below, a little more to the right; into a pipe
+    nothing is broken.
+    """
+    for line in text.split("\n"):
+        before = len(line) - len(line.plain.lstrip(" "))
+        parts = [line]
+        if out.is_terminal and len(line) > out.width:
+            first, *rest = line[before:].wrap(out, max(out.width - before - HANGING, NARROW))
+            indented = Text(" " * before)
+            parts = [indented + first, *(indented + " " * HANGING + part for part in rest)]
+        for part in parts:
+            out.print(part, soft_wrap=True)
 
 
 def printable(text: str) -> str:

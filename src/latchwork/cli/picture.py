@@ -155,8 +155,9 @@ def _add_somebody(
         lines.append(f"tasks of thread {who.number}")
     elif who.kind == "task" or (who.kind == "thread" and who.number != who.pid):
         lines.append(f"{who.kind} {who.number}")
-    if wait is not None and wait.waiter.thread_name and who.kind == "thread":
-        lines.append(printable(wait.waiter.thread_name))
+    name = wait.waiter.thread_name if wait is not None and who.kind == "thread" else None
+    if name and name != describe.MAIN:
+        lines.append(printable(name))
     if wait is not None and wait.waiter.line:
         lines.append(printable(wait.waiter.line))
     made.boxes[key] = Box(key, tuple(lines), False, graph.with_node(who) is not None)

@@ -1,4 +1,4 @@
-"""What the kernel says of a process: whether it is there, whose it is, whether it is stopped."""
+"""What the kernel says of a process: whether it is there and goes on, whose it is, who started it."""
 
 import os
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ class Process:
     uid: int
     name: str
     """What the kernel calls it: at most 15 characters."""
+    parent: int
     state: str
     """``R`` runs, ``S`` and ``D`` sleeps, ``T`` and ``t`` stopped, ``Z`` and ``X`` dead."""
 
@@ -34,4 +35,22 @@ def process(pid: int) -> Process | None:
             head, _, tail = stat.read().rpartition(")")
     except OSError:
         return None
-    return Process(pid, uid, head.partition("(")[2], tail.split()[0])
+    state, parent = tail.split()[:2]
+    return Process(pid, uid, head.partition("(")[2], int(parent), state)
+
+
+def child(pid: int) -> int | None:
+    """The first that it started, of those that there still are."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+            return int(children.read().split()[0])
+    except (OSError, IndexError):
+        return None
+
+
+def is_below(pid: int, ancestor: int) -> bool:
+    """Whether it is that one, or was started by it, or by one that was, and so on."""
+    while pid > 1 and pid != ancestor:
+        there = process(pid)
+        pid = 0 if there is None else there.parent
+    return pid == ancestor

@@ -45,12 +45,12 @@ def command(name: str, force: bool, namespace: str | None, as_json: bool) -> int
 
 
 def _used(name: str, namespace: str) -> list[Statistics]:
-    """Those of that name that somebody holds or waits for."""
+    """Those of that name, or of a Condition of that name, that somebody holds or waits for."""
     return [
         one
         for view in source.look(namespace)
         for one in view.primitives
-        if one.name == name and (one.owners or one.waiters)
+        if name in (one.name, one.lock_of) and (one.owners or one.waiters)
     ]
 
 

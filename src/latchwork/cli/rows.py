@@ -26,6 +26,8 @@ class Row:
         """The colour of the state."""
         if self.stuck:
             return "bold red"
+        if self.primitive.state == "broken":
+            return "yellow"
         if self.primitive.abandoned and self.primitive.state not in ("free", "set"):
             return "yellow"
         return "cyan" if self.primitive.waiters else "green" if self.primitive.owners else "dim"

@@ -7,7 +7,14 @@ import click
 
 from latchwork.cli import describe, exits, facts, source
 from latchwork.cli.detail import detail, told
-from latchwork.cli.output import console, json_option, namespace_option, printable, write_json
+from latchwork.cli.output import (
+    console,
+    json_option,
+    namespace_option,
+    printable,
+    write,
+    write_json,
+)
 from latchwork.inspect import Statistics, View, graph
 
 Found = list[tuple[View, Statistics]]
@@ -51,7 +58,7 @@ def command(name: str, namespace: str | None, as_json: bool) -> int:
     for number, (view, primitive) in enumerate(found):
         if number:
             out.print()
-        out.print(detail(view, primitive, waits), end="", soft_wrap=True)
+        write(out, detail(view, primitive, waits))
     return exits.OK
 
 

@@ -71,5 +71,7 @@ def _why(said: str) -> str:
             "py-spy may not read that process: run `latchwork explain` as root, or allow it "
             "(`sysctl kernel.yama.ptrace_scope=0`; in a container --cap-add SYS_PTRACE)"
         )
+    if "find python version" in said:
+        return "it runs no Python"
     lines = [line for line in said.splitlines() if line.strip()]
     return f"py-spy: {lines[0].removeprefix('Error: ')}" if lines else "py-spy failed"

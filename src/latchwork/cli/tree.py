@@ -5,6 +5,7 @@ from rich.tree import Tree
 
 from latchwork.cli.picture import Arrow, Box, Picture
 
+OF_PARTS = {"its thread": "is a thread of", "runs in": "runs"}
 Arrows = dict[str, list[Arrow]]
 
 
@@ -53,7 +54,9 @@ def _label(box: Box, arrow: Arrow | None, again: bool) -> Text:
 
 
 def _from_the_target(arrow: Arrow) -> str:
-    """What is held is had by the one above it in the tree."""
+    """What is held is had by the one above it in the tree, and a part is that one."""
+    if arrow.is_part:
+        return f"{OF_PARTS.get(arrow.label, arrow.label)}: "
     if not arrow.is_hold:
         return f"{arrow.label}: "
     verb = {"read": "reads", "written": "writes"}.get(arrow.verb, "holds")

@@ -87,6 +87,8 @@ class Statistics:
     """How often somebody died with it."""
     taken: float = 0.0
     """When this was looked at."""
+    lock_of: str | None = None
+    """Of the RLock that a named Condition has for itself: the Condition's name."""
 
     @property
     def owner(self) -> Owner | None:
@@ -95,9 +97,12 @@ class Statistics:
 
     @property
     def title(self) -> str:
-        """How it is called: ``Lock 'build'``, ``Lock at train.py:7``, ``Lock 3f2a:17``."""
+        """How it is called: ``Lock 'build'``, ``Lock at train.py:7``, ``Lock 3f2a:17``,
+        ``RLock of Condition 'news'``."""
         if self.name is not None:
             return f"{self.kind} {self.name!r}"
+        if self.lock_of is not None:
+            return f"{self.kind} of Condition {self.lock_of!r}"
         return f"{self.kind} at {self.place}" if self.place else f"{self.kind} {self.id}"
 
 

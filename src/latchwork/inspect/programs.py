@@ -1,7 +1,10 @@
 """What processes are called: by the script that they run, where that can be known."""
 
+import itertools
 import os
+from collections.abc import Iterator
 
+COMMAND = ("latchwork", "latchwork.cli")
 STARTERS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 GENERATIONS = 3
@@ -10,6 +13,7 @@ GENERATIONS = 3
 def program(pid: int) -> str:
     """The script of a Python process (``train.py``, ``-m pytest``), or its command; ``?`` if it is gone.
 
+    Of Latchwork's own command it is what that does: ``latchwork run``.
     Of one that multiprocessing has started anew it is that of the process which started it.
     """
     for _ in range(GENERATIONS):
@@ -46,11 +50,17 @@ def _called(words: list[str]) -> str:
     arguments = iter(words[1:])
     for word in arguments:
         if word == "-m":
-            return f"-m {next(arguments, '?')}"
+            module = next(arguments, "?")
+            return _own(arguments) if module in COMMAND else f"-m {module}"
         if word == "-c":
             return "python -c"
         if word in WITH_VALUE:
             next(arguments, None)
         elif not word.startswith("-"):
-            return os.path.basename(word) or command
+            name = os.path.basename(word) or command
+            return _own(arguments) if name == COMMAND[0] else name
     return command
+
+
+def _own(arguments: Iterator[str]) -> str:
+    return " ".join([COMMAND[0], *itertools.islice(arguments, 1)])

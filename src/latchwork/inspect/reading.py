@@ -93,15 +93,16 @@ class Reader:
 
     def _statistics(self, found: Found, rows: list[Row]) -> Statistics:
         kind, text = _kind(found), found.name
-        named = self.namespace is not None and text is not None
+        name = _text(text) if text and self.namespace is not None else None
+        condition = None if name is None else self._condition_of(name)
         owners = self._owners(kind, found)
         waiters = self._waiters(kind, found, rows)
         value, limit = _numbers(kind, found, len(waiters))
         return Statistics(
             kind=kind,
-            name=_text(text) if named and text else None,
+            name=name if condition is None else None,
             namespace=self.namespace,
-            place=None if named or text is None else sites.place(_text(text)),
+            place=sites.place(_text(text)) if text and self.namespace is None else None,
             id=f"{self.uuid}:{found.slot}.{found.generation}",
             state=_state(kind, found, owners, waiters),
             value=value,
@@ -110,7 +111,16 @@ class Reader:
             waiters=waiters,
             abandoned=found.deaths,
             taken=self.taken,
+            lock_of=condition,
         )
+
+    def _condition_of(self, name: str) -> str | None:
+        """The name of the Condition whose lock is called so."""
+        place = sites.condition_of(name)
+        if place is None:
+            return None
+        texts = [found.name for found in map(Found._make, self.arena.survey([place]))]
+        return _text(texts[0]) if texts and texts[0] else None
 
     def _owners(self, kind: str, found: Found) -> tuple[Owner, ...]:
         if kind not in ("Lock", "RLock"):

@@ -5,15 +5,21 @@ import threading
 from types import FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+COMMANDS = os.path.join(PACKAGE, "cli") + os.sep
 NAME_MAX = 60  # bytes
 LINE_MAX = 180
 
 
 def note(frame: FrameType | None, room: int) -> bytes:
-    """The thread's name, and the lines that led here, innermost first: as many as there is room for."""
+    """The thread's name, and the lines that led here, innermost first: as many as there is room for.
+
+    None of Latchwork's own command, which has no line of anybody's.
+    """
     text = _cut(threading.current_thread().name.replace("\n", " "), NAME_MAX)
     while frame is not None:
         code = frame.f_code
+        if code.co_filename.startswith(COMMANDS):
+            break
         if not code.co_filename.startswith(PACKAGE):
             line = b"\n" + _line(code.co_filename, f":{frame.f_lineno} in {code.co_name}")
             if len(text) + len(line) > room:

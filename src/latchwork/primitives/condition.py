@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from latchwork import _core, awaiting
+from latchwork import _core, awaiting, sites
 from latchwork.awaiting.chains import chain
 from latchwork.primitives._primitive import Primitive
 from latchwork.primitives._semlock import Count
@@ -79,9 +79,7 @@ class Condition(Primitive, _core.Condition):
         return self
 
     def _name_of_lock(self) -> str:
-        """What the RLock of this named one is called: so that none made later by that name has it."""
-        slot, generation = self._place
-        return f"(the lock of condition {slot}.{generation})"
+        return sites.lock_of(self._place)
 
     def unlink(self) -> None:
         """Take its name away: the next one to ask for that name gets a new one, with a new lock.
