@@ -1,6 +1,7 @@
 """`latchwork ls`, `show`, `graph`: what they write, for people, for pipes and for programs."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -14,12 +15,15 @@ import views_by_hand as hand
 
 pytest.importorskip("click")
 pytest.importorskip("rich")
+from rich.console import Console
+from rich.text import Text
 
-from latchwork.cli import exits, main, source
+from latchwork.cli import exits, frames, main, source
 from latchwork.cli.ages import age, short
 from latchwork.cli.ls import HEAD
+from latchwork.cli.output import write
 from latchwork.cli.picture import picture
-from latchwork.inspect import Member, Owner, Statistics, View, Waiter, graph
+from latchwork.inspect import Member, Owner, Statistics, View, Waiter, graph, programs
 
 ESCAPE = "\x1b"
 
@@ -72,6 +76,60 @@ def test_into_a_pipe_ls_writes_a_line_for_each_with_tabs_between(latchwork):
     ]
 
 
+def test_what_is_too_long_for_a_terminal_goes_on_between_words_and_indented():
+    text = Text("a line\n\n  1. the quick brown fox jumps over the lazy dog\nend")
+    narrow = Console(file=io.StringIO(), width=30, force_terminal=True, no_color=True)
+    write(narrow, text)
+    assert narrow.file.getvalue().splitlines() == [
+        *("a line", "", "  1. the quick brown fox", "      jumps over the lazy dog", "end")
+    ]
+    pipe = Console(file=io.StringIO(), width=30)
+    write(pipe, text)
+    assert pipe.file.getvalue() == f"{text}\n"
+
+
+def test_of_a_stack_only_what_is_the_programs_own_is_shown():
+    lib = "/usr/lib/python3.12"
+    mine = ("/srv/a.py:3 in work", "/srv/a.py:9 in run")
+    process = (
+        f"{lib}/multiprocessing/process.py:108 in run",
+        f"{lib}/multiprocessing/process.py:314 in BaseProcess._bootstrap",
+    )
+    thread = (
+        f"{lib}/threading.py:1010 in Thread.run",
+        f"{lib}/threading.py:1073 in Thread._bootstrap_inner",
+        f"{lib}/threading.py:1030 in Thread._bootstrap",
+    )
+    assert frames.own((*mine, *process, "/srv/parent.py:7 in main")) == mine
+    assert frames.own((*mine, *thread)) == mine
+    assert frames.own((*mine, "<frozen runpy>:88 in _run_code")) == mine
+    assert frames.own((*mine, f"{lib}/threading.py:300 in wait")) == (
+        *mine,
+        f"{lib}/threading.py:300 in wait",
+    )
+    assert frames.own(process) == process
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("python3 -u -W error /srv/train.py --epochs 3", "train.py"),
+        ("python -m pytest -x", "-m pytest"),
+        ("python -m latchwork /srv/train.py", "train.py"),
+        ("python -m latchwork -m pytest", "-m pytest"),
+        ("python /usr/bin/latchwork tour", "latchwork tour"),
+        ("python /usr/bin/latchwork run deploy -- sleep 5", "latchwork run"),
+        ("python -m latchwork.cli top", "latchwork top"),
+        ("python -c x=1", "python -c"),
+        ("/bin/sleep 5", "sleep"),
+        ("python3", "python3"),
+    ],
+)
+def test_a_process_is_called_by_what_it_runs(words, told, monkeypatch):
+    monkeypatch.setattr(programs, "_words", lambda pid: words.split())
+    assert programs.program(1) == told
+
+
 def test_unnamed_ones_that_nobody_uses_are_shown_on_demand(latchwork):
     assert "train.py:7" not in latchwork(hand.busy(), "ls")[1]
     assert "train.py:7" in latchwork(hand.busy(), "ls", "--all")[1]
@@ -105,7 +163,7 @@ def test_colours_are_for_terminals_or_those_who_force_them(latchwork, monkeypatc
         (100, {"HELD"}),
         (80, {"HELD", "WHERE"}),
         (60, {"HELD", "WHERE", "LONGEST", "KIND"}),
-        (36, {"HELD", "WHERE", "LONGEST", "KIND"}),
+        (40, {"HELD", "WHERE", "LONGEST", "KIND"}),
     ],
 )
 def test_a_table_for_people_fits_and_keeps_what_matters_most(

@@ -1,6 +1,7 @@
 """The commands that show, of real processes that hold and wait."""
 
 import contextlib
+import fnmatch
 import json
 import os
 import subprocess
@@ -15,8 +16,9 @@ pytest.importorskip("rich")
 import latchwork.inspect
 from latchwork.cli import exits, main
 
+RUN = (sys.executable, "-m", "latchwork.cli", "run")
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOON = 20.0
+SOON = 30.0
 
 
 @pytest.fixture
@@ -33,21 +35,23 @@ def show(arenas, monkeypatch, capsys):
 
 @pytest.fixture
 def start(arenas):
-    """Start a script; it is killed with the test."""
+    """Start a script, by a command if one is given; it is killed with the test."""
+    environment = {**os.environ, "LATCHWORK_DIR": str(arenas), "LATCHWORK_LOOK_AFTER": "0.1"}
     with contextlib.ExitStack() as stack:
 
-        def start(script, *words):
+        def start(script, *words, by=(), says=True):
+            command = [sys.executable, os.path.join(HERE, script), *words] if script else []
             child = stack.enter_context(
                 subprocess.Popen(
-                    [sys.executable, os.path.join(HERE, script), *words],
-                    env={**os.environ, "LATCHWORK_DIR": str(arenas)},
+                    [*by, *command],
+                    env=environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     text=True,
                 )
             )
             stack.callback(child.kill)
-            child.said = child.stdout.readline().split()
+            child.said = child.stdout.readline().split() if says else []
             return child
 
         yield start
@@ -59,13 +63,14 @@ def go_on(*children):
         child.stdin.flush()
 
 
-def until_waiting(number):
+def until_waiting(number, *, lines_known=True):
     """Until so many wait, and it is known in which line."""
     end = time.monotonic() + SOON
     while True:
         views = latchwork.inspect.views()
         waiters = [who for view in views for one in view.primitives for who in one.waiters]
-        if len(waiters) == number and all(who.stack for who in waiters):
+        known = not lines_known or all(who.stack for who in waiters)
+        if len(waiters) == number and known:
             return
         assert time.monotonic() < end, waiters
         time.sleep(0.02)
@@ -171,3 +176,46 @@ def test_the_name_of_what_is_held_or_awaited_stays_unless_forced(start, show):
         assert latchwork.inspect.find(name)
         assert show("rm", "--force", name)[0] == exits.OK
         assert not latchwork.inspect.find(name)
+
+
+def test_a_chain_goes_on_in_the_command_of_latchwork_run(start, show):
+    inner = start("standing.py", "Lock:inner", "-")
+    outer = start("standing.py", "Lock:inner", by=(*RUN, "outer", "--"))
+    go_on(outer)
+    until_waiting(1)
+    waiter = start(None, by=(*RUN, "outer", "--", "true"), says=False)
+    until_waiting(2, lines_known=False)
+    (name,) = [one for one in latchwork.inspect.find("inner")[0].waiters]
+    out = show("explain", waiter.pid, "--no-stacks")[1]
+    sentences = [
+        f"pid {waiter.pid} (latchwork run) has waited for * to write RWLock 'outer'.",
+        f"RWLock 'outer' has been held to write by pid {outer.pid} (latchwork run) for *.",
+        f"pid {outer.pid} (latchwork run) runs a command, and ends with it: pid {name.pid} (*).",
+        f"pid {name.pid} (standing.py) has waited for * for Lock 'inner', at *standing.py:* in main.",
+        f"Lock 'inner' has been held by pid {inner.pid} (standing.py) for *.",
+        f"pid {inner.pid} (standing.py) runs: it waits for nothing of Latchwork.",
+    ]
+    told = [line for line in out.splitlines() if not line.startswith(" ")]
+    assert len(told) == len(sentences)
+    for line, sentence in zip(told, sentences, strict=True):
+        assert fnmatch.fnmatchcase(line, sentence)
+    outer.kill()
+    outer.wait()
+    assert f"pid {name.pid} (standing.py), to write, for" in show("show", "outer")[1]
+
+
+def test_the_lock_of_a_condition_is_told_as_that_and_goes_with_its_name(start, show, run):
+    holder = start("standing.py", "Condition:news", "-")
+    waiter = start("standing.py", "Condition:news")
+    go_on(waiter)
+    until_waiting(1)
+    shown = run("import latchwork; print(latchwork.Condition(name='news')._lock)")
+    assert shown.startswith(f"<RLock of Condition 'news' held by pid {holder.pid} (standing.py)")
+    assert "RLock of Condition 'news'" in show("explain", waiter.pid, "--no-stacks")[1]
+    assert "RLock\tof news\tdefault\theld" in show("ls")[1]
+    status, out = show("rm", "--json", "news")
+    assert status == exits.NO
+    assert {one["title"] for one in json.loads(out)["in_use"]} == {"RLock of Condition 'news'"}
+    assert show("rm", "--force", "news")[0] == exits.OK
+    left = [one.title for view in latchwork.inspect.views() for one in view.primitives]
+    assert not any("news" in title or "the lock" in title for title in left)

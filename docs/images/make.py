@@ -1,4 +1,4 @@
-"""Make the pictures of docs/command-line-views.md again, of real processes: ``python docs/images/make.py``.
+"""Make the pictures of docs/command-line-views.md, of real processes: ``python docs/images/make.py``.
 
 Needs ``pip install '.[cli]'``.
 """

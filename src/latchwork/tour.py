@@ -1,21 +1,27 @@
 """``latchwork tour``: real processes show what Latchwork does, with what it measured on this machine."""
 
 import ctypes
+import importlib.util
 import logging
 import multiprocessing
 import os
 import signal
 import statistics
 import sys
+import textwrap
 import time
 import timeit
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 import latchwork
+from latchwork import cli
 
 # At module level, and passed to nobody: the spawned children below find this very one.
 ready = latchwork.Event()
+# Made here, each is told from the other by its line.
+left = latchwork.RLock(deadlock="raise")
+right = latchwork.RLock(deadlock="raise")
 
 TURNS = 2000
 PROCESSES = 10
@@ -176,13 +182,64 @@ def speed() -> None:
         say(f"   {name:26}{theirs:>14,.0f} ns{ours:>9,.0f} ns{theirs / ours:>8.1f}")
 
 
+def _take_both(mine: Any, other: Any, met: Any, said: Any) -> None:
+    with mine:
+        met.wait()
+        try:
+            with other:
+                said.send((os.getpid(), time.monotonic(), None))
+        except latchwork.DeadlockError as error:
+            said.send((os.getpid(), time.monotonic(), str(error)))
+
+
+def stuck() -> None:
+    """Show who holds and who waits where neither can go on; and one that gives up, so that one can."""
+    say("6. Two processes, two RLocks: each has one, and waits for the other's:")
+    ctx = latchwork.get_context("fork")
+    heard, said = ctx.Pipe()
+    met = ctx.Barrier(2)
+    children = [
+        ctx.Process(target=_take_both, args=(*locks, met, said), daemon=True)
+        for locks in ((left, right), (right, left))
+    ]
+    for child in children:
+        child.start()
+    _until_waited_for(left, right)
+    began = time.monotonic()
+    for lock in (left, right):
+        say(f"   {lock.statistics().title} is {lock!r}")
+    for _ in children:
+        if not heard.poll(PATIENCE * 5):
+            say("   They still wait.")
+            break
+        pid, when, error = heard.recv()
+        if error is None:
+            say(f"   pid {pid} goes on, and has both.")
+        else:
+            say(f"   {when - began:.1f} s later pid {pid} is told, and lets go of what it has:")
+            say(textwrap.indent(f"DeadlockError: {error}", "     "))
+    for child in children:
+        child.kill()
+        child.join()
+    say()
+    say("In a program that hangs:  latchwork ls  latchwork top  latchwork explain PID")
+    if not all(map(importlib.util.find_spec, cli.LIBRARIES)):
+        say("Those need libraries:     pip install 'latchwork[cli]'")
+
+
+def _until_waited_for(*locks: Any) -> None:
+    end = time.monotonic() + 5
+    while time.monotonic() < end and not all(lock.statistics().waiters for lock in locks):
+        time.sleep(0.01)
+
+
 def main() -> int:
     """Run the tour; the exit status."""
     say(
         f"Latchwork {latchwork.__version__}, Python {sys.version.split()[0]}, "
         f"{os.cpu_count()} CPUs, futex_waitv: {'yes' if latchwork._core.has_waitv() else 'no'}"
     )
-    for part in (turns, module_level, manager, kill, speed):
+    for part in (turns, module_level, manager, kill, speed, stuck):
         say()
         part()
     return 0

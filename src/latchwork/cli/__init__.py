@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import latchwork
 from latchwork.cli import exits
 
+LIBRARIES = frozenset({"click", "rich", "textual", "grandalf"})
 NEEDS = """\
 `latchwork {command}` needs libraries that a plain installation leaves out. To get them:
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return run(words)  # each command imports what it needs, when it is called
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich", "textual", "grandalf"}:
+        if error.name not in LIBRARIES:
             raise
     if words == ["tour"]:
         from latchwork import tour

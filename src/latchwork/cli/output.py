@@ -29,10 +29,11 @@ def write(out: Console, text: Text) -> None:
         before = len(line) - len(line.plain.lstrip(" "))
         parts = [line]
         if out.is_terminal and len(line) > out.width:
-            first, *rest = line[before:].wrap(out, max(out.width - before - HANGING, NARROW))
-            indented = Text(" " * before)
-            parts = [indented + first, *(indented + " " * HANGING + part for part in rest)]
+            wrapped = line[before:].wrap(out, max(out.width - before - HANGING, NARROW))
+            indents = [before, *[before + HANGING] * (len(wrapped) - 1)]
+            parts = [Text(" " * wide) + part for wide, part in zip(indents, wrapped, strict=True)]
         for part in parts:
+            part.rstrip()
             out.print(part, soft_wrap=True)
 
 

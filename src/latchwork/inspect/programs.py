@@ -4,7 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
-COMMAND = ("latchwork", "latchwork.cli")
+PATCHING, COMMAND = "latchwork", "latchwork.cli"
 STARTERS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 GENERATIONS = 3
@@ -51,16 +51,18 @@ def _called(words: list[str]) -> str:
     for word in arguments:
         if word == "-m":
             module = next(arguments, "?")
-            return _own(arguments) if module in COMMAND else f"-m {module}"
+            if module == PATCHING:
+                continue  # what it runs is what follows
+            return _own(arguments) if module == COMMAND else f"-m {module}"
         if word == "-c":
             return "python -c"
         if word in WITH_VALUE:
             next(arguments, None)
         elif not word.startswith("-"):
             name = os.path.basename(word) or command
-            return _own(arguments) if name == COMMAND[0] else name
+            return _own(arguments) if name == PATCHING else name
     return command
 
 
 def _own(arguments: Iterator[str]) -> str:
-    return " ".join([COMMAND[0], *itertools.islice(arguments, 1)])
+    return " ".join([PATCHING, *itertools.islice(arguments, 1)])

@@ -6,6 +6,7 @@ from types import FrameType
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 COMMANDS = os.path.join(PACKAGE, "cli") + os.sep
+TOUR = os.path.join(PACKAGE, "tour.py")  # a program as any other
 NAME_MAX = 60  # bytes
 LINE_MAX = 180
 
@@ -20,7 +21,7 @@ def note(frame: FrameType | None, room: int) -> bytes:
         code = frame.f_code
         if code.co_filename.startswith(COMMANDS):
             break
-        if not code.co_filename.startswith(PACKAGE):
+        if code.co_filename == TOUR or not code.co_filename.startswith(PACKAGE):
             line = b"\n" + _line(code.co_filename, f":{frame.f_lineno} in {code.co_name}")
             if len(text) + len(line) > room:
                 break

@@ -143,11 +143,13 @@ class Primitive:
     def __repr__(self) -> str:
         try:
             seen = self.statistics()
-            return f"<{self._called()} {self._shown(seen)}{self._waited_for(seen)}>"
+            return f"<{self._called(seen)} {self._shown(seen)}{self._waited_for(seen)}>"
         except GoneError:
             return f"<{self.kind} (gone)>"
 
-    def _called(self) -> str:
+    def _called(self, seen: "Statistics") -> str:
+        if seen.lock_of is not None:
+            return seen.title
         return f"{self.kind} {self.name!r}" if self.name is not None else self.kind
 
     def _shown(self, seen: "Statistics") -> str:

@@ -46,10 +46,10 @@ class Event(Primitive, _core.Event):
             return True
         return bool(await awaiting.park(wait, timeout))
 
-    def _called(self) -> str:
+    def _called(self, seen: "Statistics") -> str:
         # An unnamed one as multiprocessing words it: there are tests that look at that.
         slot, generation = self._place
-        return f"Event at {slot}.{generation}" if self.name is None else super()._called()
+        return f"Event at {slot}.{generation}" if self.name is None else super()._called(seen)
 
     def _shown(self, seen: "Statistics") -> str:
         return "set" if self.is_set() else "unset"
