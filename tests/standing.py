@@ -1,6 +1,7 @@
 """A process that has some primitives and then waits for another: `python standing.py KIND:NAME … `.
 
-Says `has` when it has all but the last; waits for that once a line comes, or at once if there is none.
+Says `has` when it has all but the last; waits for that once a line comes, or at once if there is none,
+says that it `went on`, and stays until another one comes.
 """
 
 import signal
@@ -27,6 +28,7 @@ def main():
     else:
         wanted.acquire()
     print("went on", flush=True)
+    sys.stdin.readline()
 
 
 main()

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -14,7 +15,8 @@ for library in ("textual", "pexpect"):
 terminal = pytest.importorskip("terminal")  # needs pyte
 widths = importlib.import_module("latchwork.cli.columns").widths
 
-SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "showing_top.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCRIPT = os.path.join(HERE, "showing_top.py")
 
 
 def top(views, *words, interval="0.3", **more):
@@ -188,3 +190,40 @@ def test_into_a_pipe_it_writes_one_table(words):
         assert head[0] == "PRIMITIVE"
         assert {len(line) for line in lines} == {len(head)}
         assert [line[0] for line in lines] == ["Lock goes", "Lock stays"]
+
+
+def standing(environment, *words):
+    return subprocess.Popen(
+        [sys.executable, os.path.join(HERE, "standing.py"), *words],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_real_processes_are_seen_to_wait_and_to_die(arenas):
+    environment = {**os.environ, "LATCHWORK_DIR": str(arenas), "LATCHWORK_LOOK_AFTER": "0.1"}
+    command = (sys.executable, "-m", "latchwork.cli", "top", "--interval", "0.2")
+    with (
+        standing(environment, "Lock:build", "-") as holder,
+        standing(environment, "Lock:build") as waiter,
+        terminal.Terminal(*command, LATCHWORK_DIR=str(arenas)) as shown,
+    ):
+        try:
+            assert holder.stdout.readline() == waiter.stdout.readline() == "has\n"
+            shown.until_seen("1 primitive, 1 held, 0 waiters", f"{holder.pid} (")
+            waiter.stdin.write("\n")
+            waiter.stdin.flush()
+            shown.until_seen("1 waiter ")
+            shown.send(terminal.ENTER)
+            shown.until_seen(f"pid {waiter.pid} (standing.py), main thread, for", "standing.py:")
+            holder.kill()
+            assert waiter.stdout.readline() == "went on\n"
+            shown.until_seen("abandoned once: somebody died with it")
+            shown.until_gone(f"pid {holder.pid} ")
+            shown.send("q")
+            assert shown.end() == (0, True)
+        finally:
+            holder.kill()
+            waiter.kill()

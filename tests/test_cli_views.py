@@ -265,7 +265,7 @@ def test_the_tree_has_at_its_root_who_holds_everything_up(latchwork):
     assert out.startswith(
         "make.py 100\n"
         "└── holds, for 3.1 s: Lock 'build'  held\n"
-        "    ├── waits 2.9 s: make.py 101  /srv/make.py:12 in work\n"
+        "    ├── waits 2.9 s: make.py 101  make.py:12 in work\n"
         "    └── waits 1.0 s: test.py 102\n"
     )
     assert "Barrier 2:3  1 of 3 there\n└── waits 11 min 40 s: train.py 204\n" in out

@@ -124,7 +124,7 @@ async def screenshot(name: str) -> None:
     from latchwork.cli.screen import Top
 
     app = Top(None, 0.2, "longest", "")
-    async with app.run_test(size=(80, 16)) as pilot:
+    async with app.run_test(size=(92, 14)) as pilot:
         await pilot.pause(1.5)
         drawn = app.export_screenshot(title="latchwork top")
     # A font from the net is not needed: the file stands alone.

@@ -94,7 +94,7 @@ def widths(width: int) -> dict[str, int]:
         if _left(width, columns) < AT_LEAST:
             del columns[least]
     left = _left(width, columns)
-    owner = max(8, min(left * 45 // 100, 40))
+    owner = max(8, min(left // 2, 40))
     return {**columns, "PRIMITIVE": max(left - owner, 8), "OWNER": owner}
 
 

@@ -159,7 +159,7 @@ def _add_somebody(
     if name and name != describe.MAIN:
         lines.append(printable(name))
     if wait is not None and wait.waiter.line:
-        lines.append(printable(wait.waiter.line))
+        lines.append(printable(wait.waiter.line.rpartition("/")[2]))
     made.boxes[key] = Box(key, tuple(lines), False, graph.with_node(who) is not None)
 
 
