@@ -165,6 +165,53 @@ def test_permits_are_had_from_anybody_or_from_any_of_those_who_hold_them(explain
         assert f"pid {pid} (train.py) runs" in out
 
 
+def test_of_a_task_that_runs_the_event_loops_stack_is_not_shown(explain, process, monkeypatch):
+    pid = process()
+    owner = hand.owner(pid, thread=None, task=1, exclusive=True)
+    lock = hand.primitive("RLock", "x", id="1:1", owners=(owner,), waiters=(hand.waiter(101),))
+    monkeypatch.setattr(stacks.Stacks, "of", lambda *_: (("/srv/loop.py:1 in select",), None))
+    told = explain([hand.view(lock)], 101, "--stacks")[1].splitlines()
+    assert told[-1] == f"Task 1 of pid {pid} (train.py) runs: it waits for nothing of Latchwork."
+
+
+def test_what_one_does_who_holds_several_is_said_once(explain, process):
+    pid = process()
+    pool = hand.primitive(
+        *("BoundedSemaphore", "pool"),
+        id="1:1",
+        value=0,
+        limit=2,
+        owners=(hand.owner(pid, thread=None), hand.owner(102, thread=None)),
+        waiters=(hand.waiter(101),),
+    )
+    table = hand.primitive(
+        *("RWLock", "table"),
+        id="1:2",
+        state="write",
+        owners=(hand.owner(pid, thread=None, mode="write"),),
+        waiters=(hand.waiter(102, wants="read"),),
+    )
+    told = explain([hand.view(pool, table)], 101)[1].splitlines()
+    assert told.count(f"pid {pid} (train.py) runs: it waits for nothing of Latchwork.") == 1
+    assert told[-2:] == [
+        f"RWLock 'table' has been held to write by pid {pid} (train.py) for 3.1 s.",
+        f"What pid {pid} (train.py) does is said above.",
+    ]
+
+
+def test_the_main_thread_is_told_from_others_of_its_process_that_wait(explain, process):
+    pid = process()
+    lock = hand.primitive(
+        *("Lock", "x"), id="1:1", owners=(hand.owner(pid),), waiters=(hand.waiter(101),)
+    )
+    other = hand.primitive(
+        *("Event", "e"), id="1:2", waiters=(hand.waiter(pid, thread=pid + 1, wants="wait"),)
+    )
+    out = explain([hand.view(lock, other)], 101)[1]
+    assert f"Lock 'x' has been held by the main thread of pid {pid} (train.py) for" in out
+    assert f"\nThe main thread of pid {pid} (train.py) runs" in out
+
+
 def test_each_thread_of_a_process_is_explained(explain, process):
     pid = process()
     lock = hand.primitive(
@@ -253,6 +300,7 @@ def test_without_py_spy_it_says_how_to_get_it(explain, process, monkeypatch):
     [
         ("Error: Permission Denied: try sudo\n", 1, "run `latchwork explain` as root"),
         ("Error: No such file or directory (os error 2)\n", 1, "py-spy: No such file"),
+        ("Error: Failed to find python version from target process\n", 1, "it runs no Python"),
         ("", 1, "py-spy failed"),
         ("", 0, "answered in a way that is not known"),
     ],

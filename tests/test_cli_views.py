@@ -271,6 +271,28 @@ def test_the_tree_has_at_its_root_who_holds_everything_up(latchwork):
     assert "Barrier 2:3  1 of 3 there\n└── waits 11 min 40 s: train.py 204\n" in out
 
 
+def test_in_the_tree_a_process_that_holds_hangs_below_its_thread_that_waits(latchwork):
+    pool = hand.primitive(
+        *("BoundedSemaphore", "pool"),
+        id="1:1",
+        value=0,
+        limit=1,
+        owners=(hand.owner(100, thread=None),),
+        waiters=(hand.waiter(101),),
+    )
+    lock = hand.primitive(
+        "Lock", "x", id="1:2", owners=(hand.owner(102),), waiters=(hand.waiter(100),)
+    )
+    assert latchwork([hand.view(pool, lock)], "graph")[1] == (
+        "train.py 102\n"
+        "└── holds, for 3.1 s: Lock 'x'  held\n"
+        "    └── waits 2.0 s: train.py 100\n"
+        "        └── is a thread of: train.py 100\n"
+        "            └── holds, for 3.1 s: BoundedSemaphore 'pool'  0 of 1 free\n"
+        "                └── waits 2.0 s: train.py 101\n"
+    )
+
+
 def test_a_chain_of_a_thousand_is_drawn_and_told(latchwork):
     links = [
         hand.primitive(
