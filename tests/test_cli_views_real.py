@@ -63,14 +63,14 @@ def go_on(*children):
         child.stdin.flush()
 
 
-def until_waiting(number, *, lines_known=True):
-    """Until so many wait, and it is known in which line."""
+def until_waiting(number, *, in_lines=True):
+    """Until so many wait, and it is known in which line, if they are to have one."""
     end = time.monotonic() + SOON
     while True:
         views = latchwork.inspect.views()
         waiters = [who for view in views for one in view.primitives for who in one.waiters]
-        known = not lines_known or all(who.stack for who in waiters)
-        if len(waiters) == number and known:
+        noted = all(who.stack if in_lines else who.thread_name for who in waiters)
+        if len(waiters) == number and noted:
             return
         assert time.monotonic() < end, waiters
         time.sleep(0.02)
@@ -184,7 +184,7 @@ def test_a_chain_goes_on_in_the_command_of_latchwork_run(start, show):
     go_on(outer)
     until_waiting(1)
     waiter = start(None, by=(*RUN, "outer", "--", "true"), says=False)
-    until_waiting(2, lines_known=False)
+    until_waiting(2, in_lines=False)
     (name,) = [one for one in latchwork.inspect.find("inner")[0].waiters]
     out = show("explain", waiter.pid, "--no-stacks")[1]
     sentences = [
