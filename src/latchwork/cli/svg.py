@@ -14,6 +14,7 @@ LETTER, LINE = 7.3, 17  # of a 12 px monospaced font; labels have 11 px
 MARGIN, GAP = 24, 48
 SIDE, BELOW = 40, 64  # between boxes
 BESIDE = 0.3  # of the way from who waits or holds is where the label of the arrow is
+APART = 0.55  # of the distance of two boxes is between the labels of their arrows to the same third
 ROW = 1500  # components go side by side up to this width
 INK, PAPER, FAINT, BLUE = "#1f2328", "#ffffff", "#6e7781", "#0b5cad"
 
@@ -104,7 +105,7 @@ def _columns(text: str) -> int:
 def _size(box: Box, arrows: list[Arrow]) -> Place:
     wide = max(map(_columns, box.lines)) * LETTER + (44 if box.is_primitive else 26)
     labels = [
-        len(arrow.label) * LETTER / (1 - BESIDE) - SIDE
+        len(arrow.label) * LETTER / APART - SIDE
         for arrow in arrows
         if not box.is_primitive and box.key in (arrow.source, arrow.target)
     ]
