@@ -57,13 +57,13 @@ static uint32_t decode(uint32_t member, uint32_t token) {
     return who <= THREAD_MAX ? who : 0;
 }
 
-static bool look_at_lock(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+static bool look_at_lock(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
     for (int i = 0; i < TRIES; i++) {
         uint32_t word = lw_load_acq(&slot->word), owner = word >> LW_LOCK_OWNER_SHIFT;
         uint32_t token = lw_load_relaxed(&slot->thread), since = lw_load_relaxed(&slot->since);
         uint32_t depth = survey->kind == LW_KIND_RLOCK ? lw_load_relaxed(&slot->depth) : 1;
         if (lw_load_acq(&slot->word) >> LW_LOCK_OWNER_SHIFT != owner) continue;
-        if (owner == 0 || !lw_member_alive(arena, owner)) return true;
+        if (owner == 0 || !lw_member_lives(arena, owner)) return true;
         uint32_t who = decode(owner, token);
         if (who == 0 && survey->kind == LW_KIND_RLOCK && i + 1 < TRIES) continue; /* it has not said so yet */
         struct lw_holding holding = {.member = owner, .who = who, .since = since, .count = depth ? depth : 1};
@@ -77,7 +77,7 @@ struct pass {
 };
 
 /* All cells, and a sum of what they said. */
-static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey, struct pass *pass) {
+static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey, struct pass *pass) {
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
     *pass = (struct pass){0};
@@ -88,7 +88,7 @@ static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, 
         uint64_t value = lw_cell_load(cell);
         pass->sum = (pass->sum ^ value) * 0x100000001b3u + pass->number++;
         uint32_t id = lw_cell_id(value);
-        if (id == 0 || id == LW_ID_DEAD || !lw_member_alive(arena, id)) continue;
+        if (id == 0 || id == LW_ID_DEAD || !lw_member_lives(arena, id)) continue;
         const struct lw_slot *cells = (const struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
         struct lw_holding holding = {.member = id, .since = lw_load_relaxed(&cells->claimed[cell - cells->cell])};
         switch (lw_cell_state(value)) {
@@ -121,7 +121,7 @@ static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, 
 }
 
 /* Twice the same, if it can be had. */
-static bool look_at_cells(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+static bool look_at_cells(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
     struct pass before = {0}, now;
     for (int i = 0; i < TRIES; i++) {
         survey->state = LW_STATE_NONE;
@@ -156,7 +156,7 @@ static void part(struct lw_survey *survey) {
     }
 }
 
-static bool decode_all(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+static bool decode_all(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
     uint32_t word = lw_load_acq(&slot->word);
     survey->limit = lw_load_relaxed(&slot->limit);
     survey->bounded = true;
@@ -196,7 +196,7 @@ static bool decode_all(const struct lw_arena *arena, const struct lw_slot *slot,
     }
 }
 
-bool lw_survey_look(const struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey) {
+bool lw_survey_look(struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey) {
     const struct lw_slot *slot = &arena->slots[index];
     if (index >= lw_survey_slots(arena)) return false;
     survey->held = survey->chosen_count = 0;

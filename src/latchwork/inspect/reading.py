@@ -19,6 +19,7 @@ from latchwork.inspect.whereabouts import read as read_note
 
 TASK = 0x80000000
 STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
+STEPPED = 100 * 86400  # so far the clock may have been set back since a stamp was made
 WANTS = ("acquire", "read", "write", "wait")
 SET, BROKEN, RUNNING = 1, 2, 3
 _KIND = {"LOCK": "Lock", "RLOCK": "RLock", "EVENT": "Event", "LATCH": "Latch", "RWLOCK": "RWLock"}
@@ -68,7 +69,7 @@ class Reader:
     def __init__(self, arena: "_core.Arena", namespace: str | None) -> None:
         self.arena, self.namespace = arena, namespace
         self.uuid = arena.uuid.hex()[:8]
-        self.taken = time.time()
+        self.taken = 0.0
         self.program: Callable[[int], str] = functools.cache(program_of)
 
     def rows(self) -> list[Row]:
@@ -82,28 +83,30 @@ class Reader:
         waiting: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
             waiting.setdefault((row.slot, row.generation), []).append(row)
-        for found in self.arena.survey(None if places is None else list(places)):
+        seen = self.arena.survey(None if places is None else list(places))
+        self.taken = time.time()  # after all that was seen, so that nothing began later
+        for found in seen:
             one = Found(*found)
             yield self._statistics(one, waiting.get(one.place, []))
 
     def members(self) -> Iterator[Member]:
         """The living members."""
         for pid, age_ns in self.arena.roster():
-            yield Member(pid, self.program(pid), self.taken - age_ns / 1e9)
+            yield Member(pid, self.program(pid), time.time() - age_ns / 1e9)
 
     def _statistics(self, found: Found, rows: list[Row]) -> Statistics:
-        kind, text = _kind(found), found.name
-        named = self.namespace is not None and text is not None
+        kind, name = _kind(found), found.name
+        named = self.namespace is not None and name is not None
         owners = self._owners(kind, found)
         waiters = self._waiters(kind, found, rows)
         value, limit = _numbers(kind, found, len(waiters))
         return Statistics(
             kind=kind,
-            name=_text(text) if named and text else None,
+            name=text(name) if named and name else None,
             namespace=self.namespace,
             place=None if named or text is None else sites.place(_text(text)),
             id=f"{self.uuid}:{found.slot}.{found.generation}",
-            state=_state(kind, found, owners, waiters),
+            state=_state(kind, found, value, owners, waiters),
             value=value,
             limit=limit,
             owners=owners,
@@ -123,7 +126,7 @@ class Reader:
                 since=self._since(stamp),
                 count=count,
                 exclusive=kind == "RLock",
-                task=who & ~TASK if who & TASK else None,
+                task=who & ~TASK if who & TASK and kind == "RLock" else None,
             )
             for pid, who, stamp, count, _ in found.holdings
         )
@@ -148,8 +151,7 @@ class Reader:
             return None
         now = int(self.taken * 100)
         age = (now - stamp) % STAMPS
-        # The tick that stamps are made by may be ahead of this process's look at the clock.
-        return (now - age) / 100 if age < STAMPS - 100 else stamp_ahead(now, stamp)
+        return (now - age) / 100 if age < STAMPS - STEPPED else self.taken
 
     def _waiters(self, kind: str, found: Found, rows: list[Row]) -> tuple[Waiter, ...]:
         rows = sorted(rows, key=lambda row: (row.since_ns, row.pid, row.thread))
@@ -166,7 +168,7 @@ class Reader:
             pid=row.pid,
             thread=row.thread,
             program=self.program(row.pid),
-            since=row.since_ns / 1e9,
+            since=min(row.since_ns / 1e9, self.taken),
             wants=WANTS[row.wants] if row.wants < len(WANTS) else "wait",
             until=None if row.until_ns is None else row.until_ns / 1e9,
             is_task=row.is_task,
@@ -176,12 +178,8 @@ class Reader:
         )
 
 
-def stamp_ahead(now: int, stamp: int) -> float:
-    """A stamp that is a tick later than the clock."""
-    return (now + (stamp - now) % STAMPS) / 100
-
-
-def _text(name: bytes) -> str:
+def text(name: bytes) -> str:
+    """A name as it is shown, whatever it is made of."""
     return name.decode("utf-8", "replace")
 
 
@@ -208,17 +206,23 @@ def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | N
     return None, None
 
 
-def _state(kind: str, found: Found, owners: tuple[Owner, ...], waiters: tuple[Waiter, ...]) -> str:
+def _state(
+    kind: str,
+    found: Found,
+    value: int | None,
+    owners: tuple[Owner, ...],
+    waiters: tuple[Waiter, ...],
+) -> str:
     if kind == "Event":
         return "set" if found.state == SET else "clear"
     if kind == "Latch":
-        return "closed" if found.value else "open"
+        return "closed" if value else "open"
     if kind == "Barrier":
         return {BROKEN: "broken", RUNNING: "running"}.get(found.state, "filling")
     if kind == "Condition":
         return "waiting" if waiters or found.value else "idle"
     if kind in ("Semaphore", "BoundedSemaphore"):
-        return "available" if found.value else "exhausted"
+        return "available" if value else "exhausted"
     if kind == "RWLock":
         return owners[0].mode if owners else "free"
     return "held" if owners else "free"
@@ -233,13 +237,15 @@ def view_of(
     rows = reader.rows()
     places = sorted({(row.slot, row.generation) for row in rows}) if only_waited else None
     root = arena.root()
+    living = tuple(reader.members()) if members else ()
+    primitives = tuple(reader.statistics(places, rows))
     return View(
         namespace=reader.namespace,
         program=None if arena.persistent else label,
         root=root if root > 0 else None,
         path=path,
-        members=tuple(reader.members()) if members else (),
-        primitives=tuple(reader.statistics(places, rows)),
+        members=living,
+        primitives=primitives,
         taken=reader.taken,
     )
 
