@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from looking_on import Outsider
@@ -48,6 +49,17 @@ LIVING = """
 import sys, latchwork
 lock = latchwork.Lock(name="build")
 event = latchwork.Event()
+more = {"namespace": "more"}
+rwlock, permits = latchwork.RWLock(name="r", **more), latchwork.BoundedSemaphore(3, name="s", **more)
+barrier = latchwork.Barrier(2, name="b", **more)
+def wait():
+    permits.acquire()
+    rwlock.acquire_read()
+    barrier.wait()
+import threading
+threading.Thread(target=wait, daemon=True).start()
+while not barrier.n_waiting:
+    pass
 with lock:
     print("ready", flush=True)
     sys.stdin.readline()
@@ -82,9 +94,14 @@ def test_a_look_changes_nothing_and_joins_nothing(living, arenas):
         stranger.end()
     assert snapshot(arenas) == before
     assert sorted(names, key=str) == sorted(
-        [("default", None, None, 1, 1), (None, "train.py", living.pid, 1, 1)], key=str
+        [
+            ("default", None, None, 1, 1),
+            ("more", None, None, 1, 3),
+            (None, "train.py", living.pid, 1, 1),
+        ],
+        key=str,
     )
-    assert members == [1, 1]
+    assert members == [1, 1, 1]
 
 
 def test_what_is_found_by_its_name_from_outside(living, arenas, monkeypatch):
@@ -227,27 +244,34 @@ def test_a_file_that_is_no_arena_is_left_out(spoil, living, arenas):
     seen = latchwork.inspect.views(place=arenas)
     assert {os.path.basename(view.path) for view in seen} >= {"namespace-default"}
     assert "namespace-spoilt" not in {os.path.basename(view.path) for view in seen}
-    assert len(seen) == 2
+    assert len(seen) == 3
     assert victim.lstat().st_mode == mode
 
 
-def test_nonsense_in_an_arena_is_no_harm(living, arenas):
+def look_at_nonsense(directory):
+    """200 times at something else: how often the others were told."""
+    victim, draw, told = Path(directory) / "namespace-spoilt", random.Random(5), 0
+    shutil.copyfile(Path(directory) / "namespace-more", victim)
+    os.chmod(victim, 0o600)
+    slots = victim.stat().st_size - 512 * 64
+    areas = [(4096, 1024), (slots, 30 * 64)]
+    with open(victim, "r+b", buffering=0) as file:
+        whole = [(os.pread(file.fileno(), length, at), at) for at, length in areas]
+        for _ in range(200):
+            for bytes_there, at in whole:
+                os.pwrite(file.fileno(), bytes_there, at)
+            for _ in range(draw.choice((1, 3, 30, 300))):
+                first, length = draw.choice([areas[0], areas[1], areas[1]])
+                number = draw.choice((0xFFFFFFFF, 0, draw.getrandbits(32), draw.randrange(40)))
+                at = first + draw.randrange(0, length, 4)
+                os.pwrite(file.fileno(), struct.pack("<I", number), at)
+            told += len(latchwork.inspect.views(place=directory)) >= 3
+    return told
+
+
+def test_nonsense_in_an_arena_is_no_harm(living, arenas, outsider):
     """Whatever stands in its tables: no crash, and every other arena is told."""
-    draw = random.Random(5)
-    for _ in range(40):
-        victim = arenas / "namespace-spoilt"
-        shutil.copyfile(arenas / "namespace-default", victim)
-        os.chmod(victim, 0o600)
-        size = victim.stat().st_size
-        with open(victim, "r+b") as file:
-            for _ in range(200):
-                area = draw.choice([(4096, 8192), (size - 512 * 64, size - 508 * 64)])
-                file.seek(draw.randrange(*area))
-                file.write(draw.randbytes(4))
-        assert {view.namespace for view in latchwork.inspect.views(place=arenas)} >= {
-            "default",
-            None,
-        }
+    assert outsider.does(look_at_nonsense, str(arenas)) == 200
 
 
 def test_a_directory_that_others_may_write_to_is_not_looked_through(living, arenas):

@@ -73,14 +73,22 @@ static bool look_at_lock(struct lw_arena *arena, const struct lw_slot *slot, str
 }
 
 struct pass {
-    uint64_t sum, number, holders;
+    uint64_t sum, number;
+    uint32_t round; /* Barrier */
+    bool broken;    /* Barrier: somebody in that round is dead */
 };
+
+/* Waits at a Barrier in another round than this: that one is over, and it is being told. */
+static bool is_late(const struct lw_survey *survey, const struct pass *pass, uint64_t value) {
+    bool in = lw_cell_state(value) == LW_CELL_WAITING || lw_cell_state(value) == LW_CELL_RUNNING;
+    return survey->kind == LW_KIND_BARRIER && in && lw_cell_value(value) != pass->round >> LW_BARRIER_NUMBER_SHIFT;
+}
 
 /* All cells, and a sum of what they said. */
 static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey, struct pass *pass) {
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
-    *pass = (struct pass){0};
+    *pass = (struct pass){.round = lw_load_acq(&slot->round)};
     survey->held = survey->chosen_count = 0;
     survey->value = 0;
     uint32_t slots = lw_survey_slots(arena);
@@ -88,7 +96,11 @@ static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct
         uint64_t value = lw_cell_load(cell);
         pass->sum = (pass->sum ^ value) * 0x100000001b3u + pass->number++;
         uint32_t id = lw_cell_id(value);
-        if (id == 0 || id == LW_ID_DEAD || !lw_member_lives(arena, id)) continue;
+        if (id == 0 || is_late(survey, pass, value)) continue;
+        if (id == LW_ID_DEAD || !lw_member_lives(arena, id)) {
+            pass->broken |= lw_cell_state(value) == LW_CELL_WAITING || lw_cell_state(value) == LW_CELL_RUNNING;
+            continue;
+        }
         const struct lw_slot *cells = (const struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
         struct lw_holding holding = {.member = id, .since = lw_load_relaxed(&cells->claimed[cell - cells->cell])};
         switch (lw_cell_state(value)) {
@@ -122,11 +134,16 @@ static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct
 
 /* Twice the same, if it can be had. */
 static bool look_at_cells(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
-    struct pass before = {0}, now;
+    struct pass before = {.round = 0}, now;
     for (int i = 0; i < TRIES; i++) {
         survey->state = LW_STATE_NONE;
         if (!pass_over(arena, slot, survey, &now)) return false;
-        if (i > 0 && now.sum == before.sum && now.number == before.number) break;
+        if (survey->kind == LW_KIND_BARRIER && (now.broken || now.round & LW_BARRIER_BROKEN)) {
+            survey->state = LW_STATE_BROKEN;
+            survey->value = 0;
+        }
+        bool same = survey->kind != LW_KIND_BARRIER || lw_load_acq(&slot->round) == now.round;
+        if (i > 0 && same && now.sum == before.sum && now.number == before.number) break;
         before = now;
     }
     return true;
@@ -185,10 +202,6 @@ static bool decode_all(struct lw_arena *arena, const struct lw_slot *slot, struc
         part(survey);
         return true;
     case LW_KIND_BARRIER:
-        if (!look_at_cells(arena, slot, survey)) return false;
-        if (lw_barrier_is_broken(arena, slot)) survey->state = LW_STATE_BROKEN;
-        if (survey->state == LW_STATE_BROKEN) survey->value = 0;
-        return true;
     case LW_KIND_CONDITION:
         return look_at_cells(arena, slot, survey);
     default:
