@@ -50,11 +50,11 @@ static bool choose(struct lw_survey *survey, uint32_t member) {
 }
 
 /* What a former owner has left there decodes to nothing that exists. */
-static uint32_t decode(uint32_t member, uint32_t token) {
-    uint32_t who = lw_stamp_token(member, token);
-    uint32_t number = who & ~LW_TASK_BIT;
-    if (who & LW_TASK_BIT) return number < TASK_NUMBER_MAX ? who : 0;
-    return who <= THREAD_MAX ? who : 0;
+static bool decode(uint32_t member, uint32_t token, uint32_t *who) {
+    *who = lw_stamp_token(member, token);
+    bool exists = *who & LW_TASK_BIT ? (*who & ~LW_TASK_BIT) < TASK_NUMBER_MAX : *who <= THREAD_MAX;
+    if (!exists) *who = 0;
+    return exists;
 }
 
 static bool look_at_lock(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
@@ -64,8 +64,11 @@ static bool look_at_lock(struct lw_arena *arena, const struct lw_slot *slot, str
         uint32_t depth = survey->kind == LW_KIND_RLOCK ? lw_load_relaxed(&slot->depth) : 1;
         if (lw_load_acq(&slot->word) >> LW_LOCK_OWNER_SHIFT != owner) continue;
         if (owner == 0 || !lw_member_lives(arena, owner)) return true;
-        uint32_t who = decode(owner, token);
-        if (who == 0 && survey->kind == LW_KIND_RLOCK && i + 1 < TRIES) continue; /* it has not said so yet */
+        uint32_t who;
+        bool said = decode(owner, token, &who);
+        if (!said && i + 1 < TRIES) continue;
+        /* It has it, and could not even say so: much less that it waits no more. */
+        if (!said && !choose(survey, owner)) return false;
         struct lw_holding holding = {.member = owner, .who = who, .since = since, .count = depth ? depth : 1};
         return hold(survey, &holding);
     }

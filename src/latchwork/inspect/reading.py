@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from latchwork import _core, directory, sites
 from latchwork import program as programs_arena
 from latchwork.errors import GoneError, LatchworkError
+from latchwork.inspect import threads
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
 from latchwork.inspect.whereabouts import read as read_note
@@ -39,6 +40,11 @@ class Row(NamedTuple):
     since_ns: int
     until_ns: int | None
     note: bytes
+
+    @property
+    def wait(self) -> tuple[int, ...]:
+        """Tells this wait from all others."""
+        return self.slot, self.generation, self.pid, self.thread, self.task, self.since_ns
 
 
 class Found(NamedTuple):
@@ -79,12 +85,18 @@ class Reader:
     def statistics(
         self, places: Iterable[tuple[int, int]] | None, rows: list[Row]
     ) -> Iterator[Statistics]:
-        """Of the primitives at these places; None: of all."""
+        """Of the primitives at these places; None: of all.
+
+        Of those who were seen to wait, they have who still does after the look at the primitives: so nobody
+        is told to wait for what it has got meanwhile.
+        """
+        seen = self.arena.survey(None if places is None else list(places))
+        still = {row.wait for row in self.rows()} if rows else set()
+        self.taken = time.time()  # after all that was seen, so that nothing began later
         waiting: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
-            waiting.setdefault((row.slot, row.generation), []).append(row)
-        seen = self.arena.survey(None if places is None else list(places))
-        self.taken = time.time()  # after all that was seen, so that nothing began later
+            if row.wait in still:
+                waiting.setdefault((row.slot, row.generation), []).append(row)
         for found in seen:
             one = Found(*found)
             yield self._statistics(one, waiting.get(one.place, []))
@@ -155,11 +167,13 @@ class Reader:
 
     def _waiters(self, kind: str, found: Found, rows: list[Row]) -> tuple[Waiter, ...]:
         rows = sorted(rows, key=lambda row: (row.since_ns, row.pid, row.thread))
-        if kind in ("Semaphore", "BoundedSemaphore", "RWLock"):
+        if kind in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "RWLock"):
             for pid in found.chosen:  # granted, and not awake yet
                 served = next((row for row in rows if row.pid == pid), None)
                 if served is not None:
                     rows.remove(served)
+        if kind in ("Lock", "RLock"):
+            rows = [row for row in rows if not _has_it(row, found)]
         return tuple(map(self._waiter, rows))
 
     def _waiter(self, row: Row) -> Waiter:
@@ -176,6 +190,15 @@ class Reader:
             thread_name=name,
             stack=stack,
         )
+
+
+def _has_it(row: Row, found: Found) -> bool:
+    """Whether it has what it waits for, and was interrupted before it could take its entry away.
+
+    One that waits for its own Lock does so asleep.
+    """
+    mine = any((pid, who) == (row.pid, row.thread) for pid, who, *_ in found.holdings)
+    return mine and not row.is_task and threads.runs(row.pid, row.thread)
 
 
 def text(name: bytes) -> str:
