@@ -1,4 +1,4 @@
-"""Scenes of the table of those who wait: nobody's protocol reads it, so what is to be right is what is shown."""
+"""Scenes of the table of those who wait. No protocol reads it: what is to be right is what is shown."""
 
 import latchwork
 from crash.stage import armed, asleep, end_well, fork, kill, poll, stopped_at
