@@ -9,7 +9,8 @@
 #include "permits.h"
 #include "waiters.h"
 
-#define ROUNDS 4000
+#define ROUNDS 2000
+#define TIMES 40 /* the same entry, in a row: so that readers meet it half written */
 #define AT_ONCE 24
 #define READERS 2
 #define LIMIT 3
@@ -80,6 +81,18 @@ static void hold_something(struct worker *self) {
     }
 }
 
+/* Something else than before. */
+static void say(struct worker *self, struct lw_seen *seen) {
+    uint32_t number = MADE_UP | draw(self, MADE_UP);
+    struct lw_waiter row = said(number);
+    char text[LW_NOTE_TEXT];
+    uint32_t length = note_of(number, text);
+    lw_seen_end(&self->arena, seen);
+    lw_seen_begin(&self->arena, seen, &row);
+    CHECK(seen->entry && lw_load_relaxed(&seen->entry->member) == self->arena.self_id);
+    lw_seen_note(&self->arena, seen, text, length);
+}
+
 static void *writer_body(void *argument) {
     struct worker *self = argument;
     struct lw_seen seen[AT_ONCE] = {{0}};
@@ -97,6 +110,7 @@ static void *writer_body(void *argument) {
             char text[LW_NOTE_TEXT];
             lw_seen_note(&self->arena, &seen[at], text, note_of(numbers[at], text));
         } else {
+            for (int n = draw(self, 4) ? 0 : TIMES; n > 0; n--) say(self, &seen[at]);
             lw_seen_end(&self->arena, &seen[at]);
             CHECK(!seen[at].entry);
         }
