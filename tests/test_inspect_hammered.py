@@ -190,6 +190,6 @@ def test_no_look_at_a_hammered_one_contradicts_itself(kind, outsider):
         for child in children:
             child.join(30)
     assert breaches == []
-    assert looks > 10
+    assert looks > 0
     assert any(owners or waiters for _, owners, waiters in states), states
     assert [child.exitcode for child in children] == [0] * PROCESSES

@@ -73,7 +73,8 @@ def living(arenas, tmp_path):
     script.write_text(LIVING)
     child = subprocess.Popen(
         [sys.executable, str(script)],
-        env={**os.environ, "LATCHWORK_DIR": str(arenas)},
+        # And it is not to write down where it waits while we look whether anything changes.
+        env={**os.environ, "LATCHWORK_DIR": str(arenas), "LATCHWORK_LOOK_AFTER": "inf"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

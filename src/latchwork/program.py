@@ -95,7 +95,7 @@ def _announce(name: str) -> None:
 
 
 def _join(name: str, make: bool) -> Place | None:
-    """The program of the parent, by its key; or as it was announced. ``make``: one that has no arena yet."""
+    """The program of the parent, by its key; or as it was announced: ``make`` its arena if need be."""
     announced, _, pid = os.environ.get(ENVIRONMENT, "").partition(":")
     announced = os.path.basename(announced)
     if announced.startswith(name) and (found := directory.find(announced)):
@@ -163,12 +163,14 @@ def follow() -> None:
 
 
 def _follow_from(place: Place) -> None:
-    """The same, without a look for the arena if that is it: mostly a child is sent primitives of its program."""
+    """The same, without a search if that is it: mostly a child is sent primitives of its program."""
+    if _program is not None or not _was_started():
+        return
     announced = os.path.basename(os.environ.get(ENVIRONMENT, "").partition(":")[0])
-    if os.path.basename(place.path) != announced or _starter() not in place.arena.members():
-        follow()
-    elif _program is None and _was_started():
+    if os.path.basename(place.path) == announced and _starter() in place.arena.members():
         _settle(place)
+    else:
+        follow()
 
 
 def arena() -> "_core.Arena":

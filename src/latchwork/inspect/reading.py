@@ -87,8 +87,8 @@ class Reader:
     ) -> Iterator[Statistics]:
         """Of the primitives at these places; None: of all.
 
-        Of those who were seen to wait, they have who still does after the look at the primitives: so nobody
-        is told to wait for what it has got meanwhile.
+        Of those who were seen to wait they have who still does after the look at the primitives: so
+        nobody is told to wait for what it has got meanwhile.
         """
         seen = self.arena.survey(None if places is None else list(places))
         still = {row.wait for row in self.rows()} if rows else set()
@@ -116,7 +116,7 @@ class Reader:
             kind=kind,
             name=text(name) if named and name else None,
             namespace=self.namespace,
-            place=None if named or text is None else sites.place(_text(text)),
+            place=None if named or name is None else sites.place(text(name)),
             id=f"{self.uuid}:{found.slot}.{found.generation}",
             state=_state(kind, found, value, owners, waiters),
             value=value,

@@ -146,7 +146,8 @@ class Primitive:
             return f"<{self._called()} {self._shown(seen)}{self._waited_for(seen)}>"
         except GoneError:
             return f"<{self.kind} (gone)>"
-        except Exception:  # no files, no memory, an interpreter that ends: it is for messages of errors
+        except Exception:
+            # No files, no memory, an interpreter that ends: it is for messages of errors.
             return f"<{self.kind}>"
 
     def _called(self) -> str:
