@@ -56,6 +56,7 @@ while seen() != [(True, 0), (False, 1)]:
     assert time.monotonic() < end
     time.sleep(0.01)
 lock, event = latchwork.Lock(name="l"), latchwork.Event(name="e")
+assert lock.statistics().owners and event.statistics().waiters
 child.kill()
 os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 print(lock.statistics().owners, event.statistics().waiters)

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from actors import METHODS
 from looking_on import Outsider
 from party import Party
 
@@ -125,6 +126,33 @@ def test_what_is_found_by_its_name_from_outside(living, arenas, monkeypatch):
     living.wait()
     assert [one.owners for one in latchwork.inspect.find("build")] in ([], [()])
     assert [view.program for view in latchwork.inspect.views()].count("train.py") == 0
+
+
+CHILDREN = """
+import multiprocessing, sys
+import latchwork, latchwork.inspect
+
+def hold(lock, conn):
+    lock.acquire()
+    conn.send("held")
+    conn.recv()
+
+if __name__ == "__main__":
+    here, there = multiprocessing.Pipe()
+    lock = latchwork.Lock()
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=hold, args=(lock, there))
+    child.start()
+    here.recv()
+    print(lock.statistics().owner.program, sys.argv[0])
+    here.send("go on")
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_child_is_called_by_the_script_that_started_it(method, run):
+    program, script = run(CHILDREN, method).split()
+    assert program == os.path.basename(script)
 
 
 def test_a_directory_may_be_chosen(living, arenas):

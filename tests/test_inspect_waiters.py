@@ -82,17 +82,20 @@ def test_one_that_waits_for_long_says_in_which_line(outsider, soon):
 
 
 def test_a_short_wait_says_nothing_of_the_one_before(soon):
-    """Notes are kept beside an entry, and entries are used again."""
-    event = latchwork.Event()
-    with thread(wait_in_a_function_of_its_own, event, name="long"):
-        until(lambda: waiters(event, 1)[0].stack)
+    """Notes are kept beside an entry, and a thread takes the one again that it had before."""
+    long, short = latchwork.Event(), latchwork.Event()
+
+    def wait_twice():
+        wait_in_a_function_of_its_own(long)
+        short.wait(LONG)
+
+    with thread(wait_twice):
+        until(lambda: waiters(long, 1)[0].stack)
         latchwork.configure(look_after=1000)
-        event.set()
-    event.clear()
-    with thread(event.wait, LONG, name="short"):
-        (who,) = waiters(event, 1)
+        long.set()
+        (who,) = waiters(short, 1)
         assert (who.thread_name, who.stack) == (None, ())
-        event.set()
+        short.set()
 
 
 def test_all_of_a_crowd_are_seen(outsider):
