@@ -11,7 +11,7 @@ which `latchwork bench` shows most), and ``topics/``.
 import argparse
 import sys
 
-from topics import awaiting, coroutines, costs, crowds, profiling, raw
+from topics import awaiting, coroutines, costs, crowds, profiling, raw, seeing
 
 from latchwork.bench import Part, alone, contention, deaths, measure, wakeups
 from latchwork.bench.measuring import FULL, QUICK
@@ -38,6 +38,7 @@ PARTS: tuple[Part, ...] = (
     crowds.scale,
     profiling.off,
     profiling.on,
+    seeing.watched,
 )
 
 

@@ -7,14 +7,14 @@ reached in several.
 
 import sys
 
-from crash import barrier, base, condition, permits, rlock, rwlock, words
+from crash import barrier, base, condition, permits, rlock, rwlock, seen, words
 from crash.stage import DEADLINE, NotReached, end_well, fork, reap_all
 
 import latchwork
 from latchwork import program
 
 SCENES = dict(base.SCENES)
-for _module in (barrier, condition, permits, rlock, rwlock, words):
+for _module in (barrier, condition, permits, rlock, rwlock, seen, words):
     SCENES.update(_module.SCENES)
 
 

@@ -94,8 +94,8 @@ def _announce(name: str) -> None:
     os.environ[ENVIRONMENT] = f"{name}:{os.getpid()}"
 
 
-def _join(name: str) -> Place | None:
-    """The program of the parent, by its key; or as it was announced."""
+def _join(name: str, make: bool) -> Place | None:
+    """The program of the parent, by its key; or as it was announced: ``make`` its arena if need be."""
     announced, _, pid = os.environ.get(ENVIRONMENT, "").partition(":")
     announced = os.path.basename(announced)
     if announced.startswith(name) and (found := directory.find(announced)):
@@ -110,7 +110,7 @@ def _join(name: str) -> Place | None:
         if starter in found[1].members():
             return _enter(*found)
         found[1].close()
-    elif pid == str(starter):
+    elif make and pid == str(starter):
         return _enter(*directory.find_or_create(announced, label=script())[:2])
     return None
 
@@ -127,23 +127,50 @@ def _begin(name: str) -> Place:
 
 
 def _find_program() -> "_core.Arena":
-    global _program
     with _lock:
         if _program is not None:
             return _program
         name = _file_name()
         if _is_child():
-            place = _join(name)
+            place = _join(name, make=True)
             if place is None:
                 path, arena, _ = directory.find_or_create(name, label=script())
                 place = _enter(path, arena)
         else:
             place = _begin(name)
-        _announce(os.path.basename(place.path))
-        _program = place.arena
-        _program.govern()
+        _settle(place)
     _clean_once()
     return place.arena
+
+
+def _settle(place: Place) -> None:
+    global _program
+    _announce(os.path.basename(place.path))
+    _program = place.arena
+    _program.govern()
+
+
+def follow() -> None:
+    """Go by what the program has set, also in a child that has no use for its arena otherwise.
+
+    If it has none yet, then nothing has been set.
+    """
+    if _program is not None or not _was_started():
+        return
+    with _lock, contextlib.suppress(OSError, LatchworkError):
+        if _program is None and (place := _join(_file_name(), make=False)):
+            _settle(place)
+
+
+def _follow_from(place: Place) -> None:
+    """The same, without a search if that is it: mostly a child is sent primitives of its program."""
+    if _program is not None or not _was_started():
+        return
+    announced = os.path.basename(os.environ.get(ENVIRONMENT, "").partition(":")[0])
+    if os.path.basename(place.path) == announced and _starter() in place.arena.members():
+        _settle(place)
+    else:
+        follow()
 
 
 def arena() -> "_core.Arena":
@@ -168,6 +195,7 @@ def namespace(name: str) -> Place:
             file = namespace_file(name)
             path, found, _ = directory.find_or_create(file, persistent=True, label=name)
             place = _namespaces[name] = _enter(path, found, name)
+            follow()
     _clean_once()
     return place
 
@@ -212,6 +240,7 @@ def _attach(path: str, uuid: bytes, inherited: int | None, namespace: str | None
             "process of it alive for as long as its primitives are in use, or give them names"
         )
     place = _enter(path, found, namespace)
+    _follow_from(place)
     if namespace is not None:
         _namespaces.setdefault(namespace, place)
     return place

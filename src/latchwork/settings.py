@@ -2,7 +2,8 @@
 
 import math
 import os
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, SupportsFloat, SupportsIndex
 
 from latchwork import _core
 
@@ -24,8 +25,14 @@ def mode_number(deadlock: object) -> int:
     return MODES.index(deadlock)
 
 
-def _milliseconds(look_after: float) -> int:
-    seconds = float(look_after)
+def _milliseconds(look_after: object) -> int:
+    """TypeError, ValueError."""
+    if not isinstance(look_after, SupportsFloat | SupportsIndex):
+        raise TypeError(f"look_after must be a number, not {type(look_after).__name__}")
+    try:
+        seconds = float(look_after)
+    except OverflowError:
+        seconds = MOST + 1
     if seconds == math.inf:
         return _core.LOOK_NEVER
     if not LEAST <= seconds <= MOST:
@@ -66,6 +73,8 @@ def configure(
     """
     mode = 0 if deadlock is None else mode_number(deadlock)
     look_ms = 0 if look_after is None else _milliseconds(look_after)
+    if profile is not None and not isinstance(profile, bool):
+        profile = os.fspath(profile)
     if mode or look_ms:
         from latchwork import program
 
@@ -81,14 +90,17 @@ def configure(
 
 def from_environment() -> None:
     """Go by the environment where the program has set nothing; warn of what means nothing there."""
-    mode = look_ms = 0
+    mode = _said(DEADLOCK, mode_number)
+    look_ms = _said(LOOK_AFTER, lambda text: _milliseconds(float(text)))
+    _core.settings_otherwise(look_ms, mode)
+
+
+def _said(variable: str, means: Callable[[str], int]) -> int:
+    text = os.environ.get(variable)
     try:
-        if text := os.environ.get(DEADLOCK):
-            mode = mode_number(text)
-        if text := os.environ.get(LOOK_AFTER):
-            look_ms = _milliseconds(float(text))
+        return means(text) if text else 0
     except ValueError as error:
         import warnings
 
-        warnings.warn(f"{DEADLOCK}, {LOOK_AFTER}: {error}", RuntimeWarning, stacklevel=3)
-    _core.settings_otherwise(look_ms, mode)
+        warnings.warn(f"{variable} is left out: {error}", RuntimeWarning, stacklevel=4)
+        return 0

@@ -559,6 +559,7 @@ int main(int count, char **arguments) {
     struct worker probe = {.random = 1};
     lock = NULL;
     bool mortals = dies(&probe, mortal_body);
+    waiters_phase(mortals);
     int64_t recheck_ns = lw_recheck_first_ns;
     lw_recheck_first_ns = NO_RECHECK_NS;
     for (int i = 0; i < 2; i++) {

@@ -56,10 +56,11 @@ bool dies(struct worker *mortal, void *(*body)(void *));
 struct lw_slot *new_slot(const struct lw_made *made);
 void drop_slot(struct lw_slot *slot);
 
-/* hammer_family.c, hammer_several.c, hammer_cells.c, hammer_tasks.c */
+/* hammer_family.c, hammer_several.c, hammer_cells.c, hammer_tasks.c, hammer_waiters.c */
 void family_phase(bool with_deaths);
 void several_phase(bool with_deaths);
 void cells_phase(void);
 void tasks_phase(bool with_deaths);
+void waiters_phase(bool with_deaths);
 
 #endif

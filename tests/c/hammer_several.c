@@ -114,6 +114,7 @@ static void *listener_body(struct worker *self, struct lw_slot **slots, unsigned
             ready = end == LW_SEVERAL_READY;
             if (end == LW_SEVERAL_TIMEOUT || (end == LW_SEVERAL_SIGNAL && draw(self, 16) == 0)) break;
         }
+        lw_several_hide(&several);
         if (ready) atomic_fetch_add(&seen[self->number], 1);
         for (unsigned i = 0; ready && i < count; i++)
             if (items[i].ready && try_it(self, slots[i])) give_back(self, slots[i]);
@@ -222,6 +223,7 @@ static void *lone_body(void *argument) {
     lw_several_begin(&several);
     while (lw_several_wait(&several) != LW_SEVERAL_READY) {
     }
+    lw_several_hide(&several);
     return NULL;
 }
 

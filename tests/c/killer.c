@@ -231,6 +231,7 @@ static void use_several(void) {
         enum lw_several_end end = lw_several_wait(&several);
         if (end != LW_SEVERAL_SIGNAL) break;
     }
+    lw_several_hide(&several);
     close(ends[0]);
     close(ends[1]);
     if (draw(8) == 0) lw_event_set(event);
@@ -257,7 +258,8 @@ static void make_one(void) {
 }
 
 static void (*const uses[])(void) = {use_lock,    use_permits,   use_strict,  use_rwlock, use_condition,
-                                     use_barrier, use_semaphore, use_several, make_one,   use_tasks};
+                                     use_barrier, use_semaphore, use_several, make_one,   use_tasks,
+                                     use_waiters};
 #define USES (sizeof uses / sizeof *uses)
 
 static _Noreturn void child(void) {
@@ -311,6 +313,7 @@ static void open_arena(void) {
 /* All others are gone: nothing may be left of them. */
 static void check_end(uint32_t live) {
     struct lw_queue_wait wait = {.deadline_ns = 0};
+    check_nobody_waits();
     CHECK(get_lock(LW_FOREVER));
     free_lock();
     lw_queue_settle(&arena, permits, &lw_permits_queue, &wait);

@@ -45,4 +45,8 @@ void free_lock(void);
 /* killer_tasks.c */
 void use_tasks(void);
 
+/* killer_waiters.c */
+void use_waiters(void);
+void check_nobody_waits(void);
+
 #endif

@@ -1,14 +1,40 @@
 /* What a thread does that waits for long: it says where in Python it waits, and looks whether it can ever go on. */
+#include <errno.h>
+
 #include "binding.h"
 #include "../_native/lw_settings.h"
 #include "../_native/lw_several.h"
+
+/* Whether what went wrong is that there was no room for a look: in memory, in the stack, in the table of files. That
+ * is no reason to end the wait. */
+static bool had_no_means(void) {
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    bool means = PyErr_GivenExceptionMatches(type, PyExc_RecursionError) || PyErr_GivenExceptionMatches(type, PyExc_MemoryError);
+    if (!means && PyErr_GivenExceptionMatches(type, PyExc_OSError)) {
+        PyObject *number = PyObject_GetAttrString(error, "errno");
+        long code = number && PyLong_Check(number) ? PyLong_AsLong(number) : 0;
+        Py_XDECREF(number);
+        PyErr_Clear();
+        means = code == EMFILE || code == ENFILE || code == ENOMEM;
+    }
+    if (!means) {
+        PyErr_Restore(type, error, traceback);
+        return false;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+    return true;
+}
 
 /* Where it waits, for others to read. */
 static bool note(const struct lw_waiting *waiting, const struct lw_several *several) {
     PyObject *said = call_hook("whereabouts", "(I)", LW_NOTE_TEXT);
     char *text;
     Py_ssize_t length;
-    if (!said) return false;
+    if (!said) return had_no_means();
     int failed = PyBytes_AsStringAndSize(said, &text, &length);
     if (!failed) {
         lw_seen_note(waiting->arena, &waiting->seen, text, (uint32_t)length);
@@ -22,7 +48,7 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
 /* The hook says how many times as long it may be until the next look. */
 static bool look(PyObject *self, struct lw_waiting *waiting, bool may_raise) {
     PyObject *patience = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
-    if (!patience) return false;
+    if (!patience) return had_no_means();
     if (PyExceptionInstance_Check(patience)) {
         /* As if raised by the call that waits: how it was found is nobody's concern. */
         PyErr_SetObject(PyExceptionInstance_Class(patience), patience);

@@ -41,13 +41,13 @@ static PyObject *primitive(const struct lw_arena *arena, const struct lw_survey 
                          holdings_of(arena, survey), chosen_of(arena, survey));
 }
 
-static bool survey_one(const struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey,
+static bool survey_one(struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey,
                        PyObject *list) {
     return !lw_survey_look(arena, index, generation, survey) || add(list, primitive(arena, survey));
 }
 
 PyObject *arena_survey(PyObject *self, PyObject *places) {
-    const struct lw_arena *arena = mapped_arena(self);
+    struct lw_arena *arena = mapped_arena(self);
     PyObject *list = arena ? PyList_New(0) : NULL;
     struct lw_survey survey = {0};
     if (list && places == Py_None) {
@@ -79,7 +79,7 @@ static PyObject *waiter(const struct lw_arena *arena, const struct lw_waiter *ro
 
 PyObject *arena_waiting(PyObject *self, PyObject *unused) {
     (void)unused;
-    const struct lw_arena *arena = mapped_arena(self);
+    struct lw_arena *arena = mapped_arena(self);
     PyObject *list = arena ? PyList_New(0) : NULL;
     uint32_t ready = list ? lw_load_acq(&arena->header->waiters_ready) : 0;
     for (uint32_t i = 0; list && i < ready; i++) {

@@ -214,7 +214,8 @@ struct lw_waiter {
     int64_t since_ns; /* since the epoch, so that it is the same in whichever process asks */
     int64_t until_ns; /* the same; LW_FOREVER */
     uint32_t is_task;
-    uint32_t spare[3];
+    uint32_t writer; /* the member that wrote this: another one has taken the entry and said nothing yet */
+    uint32_t spare[2];
 };
 _Static_assert(sizeof(struct lw_waiter) == 64, "a cache line");
 #define LW_WAITERS_MAX 32768u

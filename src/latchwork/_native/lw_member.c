@@ -109,6 +109,10 @@ bool lw_member_recheck(struct lw_arena *arena, uint32_t id) {
     return false;
 }
 
+bool lw_member_lives(struct lw_arena *arena, uint32_t id) {
+    return lw_member_alive(arena, id) && (!lw_member_is_mute(arena, id) || lw_member_recheck(arena, id));
+}
+
 lw_word *lw_member_watch(struct lw_arena *arena, uint32_t id, uint32_t *expected, bool *dead) {
     *dead = false;
     struct lw_member *member = &arena->members[lw_member_index(id)];

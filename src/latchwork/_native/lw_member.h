@@ -38,6 +38,8 @@ bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id);
 bool lw_member_is_silent(const struct lw_arena *arena, uint32_t id);
 /* By pid and start time: system calls. Marks what it finds dead. */
 bool lw_member_recheck(struct lw_arena *arena, uint32_t id);
+/* With system calls only if it needs them. */
+bool lw_member_lives(struct lw_arena *arena, uint32_t id);
 /* The word to sleep on for this member's death, marked so that the kernel will wake; NULL: it is mute,
  * or is dead already (then *dead). */
 lw_word *lw_member_watch(struct lw_arena *arena, uint32_t id, uint32_t *expected, bool *dead);

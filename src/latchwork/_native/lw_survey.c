@@ -50,22 +50,25 @@ static bool choose(struct lw_survey *survey, uint32_t member) {
 }
 
 /* What a former owner has left there decodes to nothing that exists. */
-static uint32_t decode(uint32_t member, uint32_t token) {
-    uint32_t who = lw_stamp_token(member, token);
-    uint32_t number = who & ~LW_TASK_BIT;
-    if (who & LW_TASK_BIT) return number < TASK_NUMBER_MAX ? who : 0;
-    return who <= THREAD_MAX ? who : 0;
+static bool decode(uint32_t member, uint32_t token, uint32_t *who) {
+    *who = lw_stamp_token(member, token);
+    bool exists = *who & LW_TASK_BIT ? (*who & ~LW_TASK_BIT) < TASK_NUMBER_MAX : *who <= THREAD_MAX;
+    if (!exists) *who = 0;
+    return exists;
 }
 
-static bool look_at_lock(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+static bool look_at_lock(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
     for (int i = 0; i < TRIES; i++) {
         uint32_t word = lw_load_acq(&slot->word), owner = word >> LW_LOCK_OWNER_SHIFT;
         uint32_t token = lw_load_relaxed(&slot->thread), since = lw_load_relaxed(&slot->since);
         uint32_t depth = survey->kind == LW_KIND_RLOCK ? lw_load_relaxed(&slot->depth) : 1;
         if (lw_load_acq(&slot->word) >> LW_LOCK_OWNER_SHIFT != owner) continue;
-        if (owner == 0 || !lw_member_alive(arena, owner)) return true;
-        uint32_t who = decode(owner, token);
-        if (who == 0 && survey->kind == LW_KIND_RLOCK && i + 1 < TRIES) continue; /* it has not said so yet */
+        if (owner == 0 || !lw_member_lives(arena, owner)) return true;
+        uint32_t who;
+        bool said = decode(owner, token, &who);
+        if (!said && i + 1 < TRIES) continue;
+        /* It has it, and could not even say so: much less that it waits no more. */
+        if (!said && !choose(survey, owner)) return false;
         struct lw_holding holding = {.member = owner, .who = who, .since = since, .count = depth ? depth : 1};
         return hold(survey, &holding);
     }
@@ -73,14 +76,22 @@ static bool look_at_lock(const struct lw_arena *arena, const struct lw_slot *slo
 }
 
 struct pass {
-    uint64_t sum, number, holders;
+    uint64_t sum, number;
+    uint32_t round; /* Barrier */
+    bool broken;    /* Barrier: somebody in that round is dead */
 };
 
+/* Waits at a Barrier in another round than this: that one is over, and it is being told. */
+static bool is_late(const struct lw_survey *survey, const struct pass *pass, uint64_t value) {
+    bool in = lw_cell_state(value) == LW_CELL_WAITING || lw_cell_state(value) == LW_CELL_RUNNING;
+    return survey->kind == LW_KIND_BARRIER && in && lw_cell_value(value) != pass->round >> LW_BARRIER_NUMBER_SHIFT;
+}
+
 /* All cells, and a sum of what they said. */
-static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey, struct pass *pass) {
+static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey, struct pass *pass) {
     struct lw_walk walk = lw_cells_begin(slot);
     struct lw_cell *cell;
-    *pass = (struct pass){0};
+    *pass = (struct pass){.round = lw_load_acq(&slot->round)};
     survey->held = survey->chosen_count = 0;
     survey->value = 0;
     uint32_t slots = lw_survey_slots(arena);
@@ -88,7 +99,11 @@ static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, 
         uint64_t value = lw_cell_load(cell);
         pass->sum = (pass->sum ^ value) * 0x100000001b3u + pass->number++;
         uint32_t id = lw_cell_id(value);
-        if (id == 0 || id == LW_ID_DEAD || !lw_member_alive(arena, id)) continue;
+        if (id == 0 || is_late(survey, pass, value)) continue;
+        if (id == LW_ID_DEAD || !lw_member_lives(arena, id)) {
+            pass->broken |= lw_cell_state(value) == LW_CELL_WAITING || lw_cell_state(value) == LW_CELL_RUNNING;
+            continue;
+        }
         const struct lw_slot *cells = (const struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
         struct lw_holding holding = {.member = id, .since = lw_load_relaxed(&cells->claimed[cell - cells->cell])};
         switch (lw_cell_state(value)) {
@@ -121,12 +136,17 @@ static bool pass_over(const struct lw_arena *arena, const struct lw_slot *slot, 
 }
 
 /* Twice the same, if it can be had. */
-static bool look_at_cells(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
-    struct pass before = {0}, now;
+static bool look_at_cells(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+    struct pass before = {.round = 0}, now;
     for (int i = 0; i < TRIES; i++) {
         survey->state = LW_STATE_NONE;
         if (!pass_over(arena, slot, survey, &now)) return false;
-        if (i > 0 && now.sum == before.sum && now.number == before.number) break;
+        if (survey->kind == LW_KIND_BARRIER && (now.broken || now.round & LW_BARRIER_BROKEN)) {
+            survey->state = LW_STATE_BROKEN;
+            survey->value = 0;
+        }
+        bool same = survey->kind != LW_KIND_BARRIER || lw_load_acq(&slot->round) == now.round;
+        if (i > 0 && same && now.sum == before.sum && now.number == before.number) break;
         before = now;
     }
     return true;
@@ -156,7 +176,7 @@ static void part(struct lw_survey *survey) {
     }
 }
 
-static bool decode_all(const struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
+static bool decode_all(struct lw_arena *arena, const struct lw_slot *slot, struct lw_survey *survey) {
     uint32_t word = lw_load_acq(&slot->word);
     survey->limit = lw_load_relaxed(&slot->limit);
     survey->bounded = true;
@@ -185,10 +205,6 @@ static bool decode_all(const struct lw_arena *arena, const struct lw_slot *slot,
         part(survey);
         return true;
     case LW_KIND_BARRIER:
-        if (!look_at_cells(arena, slot, survey)) return false;
-        if (lw_barrier_is_broken(arena, slot)) survey->state = LW_STATE_BROKEN;
-        if (survey->state == LW_STATE_BROKEN) survey->value = 0;
-        return true;
     case LW_KIND_CONDITION:
         return look_at_cells(arena, slot, survey);
     default:
@@ -196,7 +212,7 @@ static bool decode_all(const struct lw_arena *arena, const struct lw_slot *slot,
     }
 }
 
-bool lw_survey_look(const struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey) {
+bool lw_survey_look(struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey) {
     const struct lw_slot *slot = &arena->slots[index];
     if (index >= lw_survey_slots(arena)) return false;
     survey->held = survey->chosen_count = 0;

@@ -39,7 +39,7 @@ struct lw_survey {
 /* How many slots there are to look at. */
 uint32_t lw_survey_slots(const struct lw_arena *arena);
 /* False: no primitive is there, or no memory. `generation`: the one that is meant, or 0. */
-bool lw_survey_look(const struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey);
+bool lw_survey_look(struct lw_arena *arena, uint32_t index, uint32_t generation, struct lw_survey *survey);
 void lw_survey_free(struct lw_survey *survey);
 /* The text of its name; returns the length. 0: none, or it has just gone. */
 uint32_t lw_survey_name(const struct lw_arena *arena, const struct lw_survey *survey, char *text, uint32_t room);

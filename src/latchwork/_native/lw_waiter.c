@@ -63,12 +63,16 @@ void lw_seen_begin(struct lw_arena *arena, struct lw_seen *seen, const struct lw
     uint32_t seq = open_entry(seen->entry);
     size_t from = offsetof(struct lw_waiter, slot);
     memcpy((char *)seen->entry + from, (const char *)said + from, sizeof *said - from);
+    seen->entry->writer = arena->self_id;
     LW_CRASH(waiter_written); /* CRASH: the same */
     lw_store_rel(&seen->entry->seq, seq + 1);
 }
 
 void lw_seen_end(const struct lw_arena *arena, struct lw_seen *seen) {
-    if (seen->entry && seen->member == arena->self_id) lw_store_rel(&seen->entry->member, 0);
+    if (seen->entry && seen->member == arena->self_id) {
+        open_entry(seen->entry); /* until its next user has written it, nobody shows what stands there */
+        lw_store_rel(&seen->entry->member, 0);
+    }
     seen->entry = NULL;
 }
 
@@ -88,18 +92,19 @@ __attribute__((no_sanitize("thread"))) static void copy_out(void *to, const void
     for (size_t i = 0; i < length; i++) ((char *)to)[i] = source[i];
 }
 
-bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
+bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
     const struct lw_waiter *entry = &arena->waiters[index];
     for (int i = 0; i < TRIES; i++) {
         uint32_t member = lw_load_acq(&entry->member);
-        if (member == 0 || !lw_member_alive(arena, member)) return false;
+        if (member == 0 || !lw_member_lives(arena, member)) return false;
         uint32_t seq = lw_load_acq(&entry->seq);
         if (seq & 1u) continue;
         copy_out(copy, entry, sizeof *copy);
         if (copy->noted > LW_NOTE_TEXT) continue;
         copy_out(note, arena->notes + (size_t)index * LW_NOTE_TEXT, copy->noted);
         atomic_thread_fence(memory_order_acquire);
-        if (lw_load_relaxed(&entry->seq) == seq && lw_load_relaxed(&entry->member) == member) return true;
+        if (lw_load_relaxed(&entry->seq) == seq && lw_load_relaxed(&entry->member) == member)
+            return copy->writer == member;
     }
     return false;
 }

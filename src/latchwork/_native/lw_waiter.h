@@ -50,6 +50,6 @@ void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times);
 struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,
                                int64_t deadline_ns);
 /* A copy of what stands there, with its note; false: nobody's, a dead one's, or it can't be read now. */
-bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]);
+bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]);
 
 #endif

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from latchwork import _core
+from latchwork import _core, program
 from latchwork.deadlocks.look import Mode
 from latchwork.deadlocks.look import look as look_around
 from latchwork.inspect import looking, reading
@@ -18,6 +18,7 @@ def look(primitive: Any, may_raise: bool, looks: int) -> int:
     A deadlock begins with a wait, and who begins it looks soon: so those that have found none look less
     and less often. DeadlockError; DeadlockWarning, where warnings are errors.
     """
+    program.follow()
     look_ms, deadlock = _core.settings()
     found = next(map(reading.Found._make, primitive._arena.survey([primitive._place])), None)
     if found is not None and _may_be(found):

@@ -55,13 +55,8 @@ def find(name: str, namespace: str = DEFAULT_NAMESPACE) -> list[Statistics]:
 
     InvalidNameError for what can't be a name.
     """
-    check_name(name)
-    return [
-        one
-        for seen in views(namespace)
-        for one in seen.primitives
-        if one.name == name and one.namespace == namespace
-    ]
+    shown = reading.text(check_name(name).encode("utf-8", "surrogatepass"))
+    return [one for seen in views(namespace) for one in seen.primitives if one.name == shown]
 
 
 def waited() -> list[View]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 PATCHING, COMMAND = "latchwork", "latchwork.cli"
 STARTERS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
-GENERATIONS = 3
+GENERATIONS = 16
 
 
 def program(pid: int) -> str:
@@ -23,6 +23,8 @@ def program(pid: int) -> str:
         if not any(name in word for word in words[:8] for name in STARTERS):
             return _called(words)
         pid = _parent(pid)
+        if pid <= 1:
+            break  # an orphan, adopted by nobody who would know
     return "python"
 
 

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 from latchwork import _core, directory, sites
 from latchwork import program as programs_arena
 from latchwork.errors import GoneError, LatchworkError
+from latchwork.inspect import threads
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
 from latchwork.inspect.whereabouts import read as read_note
 
 TASK = 0x80000000
 STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
+STEPPED = 100 * 86400  # so far the clock may have been set back since a stamp was made
 WANTS = ("acquire", "read", "write", "wait")
 SET, BROKEN, RUNNING = 1, 2, 3
 _KIND = {"LOCK": "Lock", "RLOCK": "RLock", "EVENT": "Event", "LATCH": "Latch", "RWLOCK": "RWLock"}
@@ -38,6 +40,11 @@ class Row(NamedTuple):
     since_ns: int
     until_ns: int | None
     note: bytes
+
+    @property
+    def wait(self) -> tuple[int, ...]:
+        """Tells this wait from all others."""
+        return self.slot, self.generation, self.pid, self.thread, self.task, self.since_ns
 
 
 class Found(NamedTuple):
@@ -68,7 +75,7 @@ class Reader:
     def __init__(self, arena: "_core.Arena", namespace: str | None) -> None:
         self.arena, self.namespace = arena, namespace
         self.uuid = arena.uuid.hex()[:8]
-        self.taken = time.time()
+        self.taken = 0.0
         self.program: Callable[[int], str] = functools.cache(program_of)
 
     def rows(self) -> list[Row]:
@@ -78,22 +85,30 @@ class Reader:
     def statistics(
         self, places: Iterable[tuple[int, int]] | None, rows: list[Row]
     ) -> Iterator[Statistics]:
-        """Of the primitives at these places; None: of all."""
+        """Of the primitives at these places; None: of all.
+
+        Of those who were seen to wait they have who still does after the look at the primitives: so
+        nobody is told to wait for what it has got meanwhile.
+        """
+        seen = self.arena.survey(None if places is None else list(places))
+        still = {row.wait for row in self.rows()} if rows else set()
+        self.taken = time.time()  # after all that was seen, so that nothing began later
         waiting: dict[tuple[int, int], list[Row]] = {}
         for row in rows:
-            waiting.setdefault((row.slot, row.generation), []).append(row)
-        for found in self.arena.survey(None if places is None else list(places)):
+            if row.wait in still:
+                waiting.setdefault((row.slot, row.generation), []).append(row)
+        for found in seen:
             one = Found(*found)
             yield self._statistics(one, waiting.get(one.place, []))
 
     def members(self) -> Iterator[Member]:
         """The living members."""
         for pid, age_ns in self.arena.roster():
-            yield Member(pid, self.program(pid), self.taken - age_ns / 1e9)
+            yield Member(pid, self.program(pid), time.time() - age_ns / 1e9)
 
     def _statistics(self, found: Found, rows: list[Row]) -> Statistics:
-        kind, text = _kind(found), found.name
-        name = _text(text) if text and self.namespace is not None else None
+        kind, key = _kind(found), found.name
+        name = text(key) if key and self.namespace is not None else None
         condition = None if name is None else self._condition_of(name)
         owners = self._owners(kind, found)
         waiters = self._waiters(kind, found, rows)
@@ -102,9 +117,9 @@ class Reader:
             kind=kind,
             name=name if condition is None else None,
             namespace=self.namespace,
-            place=sites.place(_text(text)) if text and self.namespace is None else None,
+            place=sites.place(text(key)) if key and self.namespace is None else None,
             id=f"{self.uuid}:{found.slot}.{found.generation}",
-            state=_state(kind, found, owners, waiters),
+            state=_state(kind, found, value, owners, waiters),
             value=value,
             limit=limit,
             owners=owners,
@@ -120,7 +135,7 @@ class Reader:
         if place is None:
             return None
         texts = [found.name for found in map(Found._make, self.arena.survey([place]))]
-        return _text(texts[0]) if texts and texts[0] else None
+        return text(texts[0]) if texts and texts[0] else None
 
     def _owners(self, kind: str, found: Found) -> tuple[Owner, ...]:
         if kind not in ("Lock", "RLock"):
@@ -133,7 +148,7 @@ class Reader:
                 since=self._since(stamp),
                 count=count,
                 exclusive=kind == "RLock",
-                task=who & ~TASK if who & TASK else None,
+                task=who & ~TASK if who & TASK and kind == "RLock" else None,
             )
             for pid, who, stamp, count, _ in found.holdings
         )
@@ -158,16 +173,17 @@ class Reader:
             return None
         now = int(self.taken * 100)
         age = (now - stamp) % STAMPS
-        # The tick that stamps are made by may be ahead of this process's look at the clock.
-        return (now - age) / 100 if age < STAMPS - 100 else stamp_ahead(now, stamp)
+        return (now - age) / 100 if age < STAMPS - STEPPED else self.taken
 
     def _waiters(self, kind: str, found: Found, rows: list[Row]) -> tuple[Waiter, ...]:
         rows = sorted(rows, key=lambda row: (row.since_ns, row.pid, row.thread))
-        if kind in ("Semaphore", "BoundedSemaphore", "RWLock"):
+        if kind in ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "RWLock"):
             for pid in found.chosen:  # granted, and not awake yet
                 served = next((row for row in rows if row.pid == pid), None)
                 if served is not None:
                     rows.remove(served)
+        if kind in ("Lock", "RLock"):
+            rows = [row for row in rows if not _has_it(row, found)]
         return tuple(map(self._waiter, rows))
 
     def _waiter(self, row: Row) -> Waiter:
@@ -176,7 +192,7 @@ class Reader:
             pid=row.pid,
             thread=row.thread,
             program=self.program(row.pid),
-            since=row.since_ns / 1e9,
+            since=min(row.since_ns / 1e9, self.taken),
             wants=WANTS[row.wants] if row.wants < len(WANTS) else "wait",
             until=None if row.until_ns is None else row.until_ns / 1e9,
             is_task=row.is_task,
@@ -186,12 +202,17 @@ class Reader:
         )
 
 
-def stamp_ahead(now: int, stamp: int) -> float:
-    """A stamp that is a tick later than the clock."""
-    return (now + (stamp - now) % STAMPS) / 100
+def _has_it(row: Row, found: Found) -> bool:
+    """Whether it has what it waits for, and was interrupted before it could take its entry away.
+
+    One that waits for its own Lock does so asleep.
+    """
+    mine = any((pid, who) == (row.pid, row.thread) for pid, who, *_ in found.holdings)
+    return mine and not row.is_task and threads.runs(row.pid, row.thread)
 
 
-def _text(name: bytes) -> str:
+def text(name: bytes) -> str:
+    """A name as it is shown, whatever it is made of."""
     return name.decode("utf-8", "replace")
 
 
@@ -218,17 +239,23 @@ def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | N
     return None, None
 
 
-def _state(kind: str, found: Found, owners: tuple[Owner, ...], waiters: tuple[Waiter, ...]) -> str:
+def _state(
+    kind: str,
+    found: Found,
+    value: int | None,
+    owners: tuple[Owner, ...],
+    waiters: tuple[Waiter, ...],
+) -> str:
     if kind == "Event":
         return "set" if found.state == SET else "clear"
     if kind == "Latch":
-        return "closed" if found.value else "open"
+        return "closed" if value else "open"
     if kind == "Barrier":
         return {BROKEN: "broken", RUNNING: "running"}.get(found.state, "filling")
     if kind == "Condition":
         return "waiting" if waiters or found.value else "idle"
     if kind in ("Semaphore", "BoundedSemaphore"):
-        return "available" if found.value else "exhausted"
+        return "available" if value else "exhausted"
     if kind == "RWLock":
         return owners[0].mode if owners else "free"
     return "held" if owners else "free"
@@ -243,13 +270,15 @@ def view_of(
     rows = reader.rows()
     places = sorted({(row.slot, row.generation) for row in rows}) if only_waited else None
     root = arena.root()
+    living = tuple(reader.members()) if members else ()
+    primitives = tuple(reader.statistics(places, rows))
     return View(
         namespace=reader.namespace,
         program=None if arena.persistent else label,
         root=root if root > 0 else None,
         path=path,
-        members=tuple(reader.members()) if members else (),
-        primitives=tuple(reader.statistics(places, rows)),
+        members=living,
+        primitives=primitives,
         taken=reader.taken,
     )
 

@@ -6,6 +6,7 @@ import os
 HELPER = b"latchwork-wait"  # the core's own threads, which hold and release nothing
 DEAD = b"ZXx"
 ASLEEP = b"S"
+RUNS = b"R"
 
 
 def _name_and_state(pid: int, thread: int) -> tuple[bytes, bytes]:
@@ -24,6 +25,14 @@ def living(pid: int) -> frozenset[int]:
                 if name != HELPER and state not in DEAD:
                     found.add(int(entry))
     return frozenset(found)
+
+
+def runs(pid: int, thread: int) -> bool:
+    """Whether a thread runs now, or is about to."""
+    try:
+        return _name_and_state(pid, thread)[1] == RUNS
+    except OSError:
+        return False
 
 
 def asleep(pid: int, thread: int) -> bool:

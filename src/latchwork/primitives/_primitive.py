@@ -146,6 +146,9 @@ class Primitive:
             return f"<{self._called(seen)} {self._shown(seen)}{self._waited_for(seen)}>"
         except GoneError:
             return f"<{self.kind} (gone)>"
+        except Exception:
+            # No files, no memory, an interpreter that ends: it is for messages of errors.
+            return f"<{self.kind}>"
 
     def _called(self, seen: "Statistics") -> str:
         if seen.lock_of is not None:

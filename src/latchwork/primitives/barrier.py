@@ -105,7 +105,7 @@ class Barrier(Primitive, _core.Barrier):
         self._action, self._timeout = state
 
     def _shown(self, seen: "Statistics") -> str:
-        return "broken" if self.broken else f"{self.n_waiting} of {self.parties} waiting"
+        return "broken" if seen.state == "broken" else f"{seen.value} of {seen.limit} waiting"
 
     def _waited_for(self, seen: "Statistics") -> str:
         return ""

@@ -52,7 +52,7 @@ class Event(Primitive, _core.Event):
         return f"Event at {slot}.{generation}" if self.name is None else super()._called(seen)
 
     def _shown(self, seen: "Statistics") -> str:
-        return "set" if self.is_set() else "unset"
+        return "set" if seen.state == "set" else "unset"
 
 
 _core.own_methods(Event)

@@ -72,7 +72,7 @@ class Latch(Primitive, _core.Latch):
         return bool(await awaiting.park(_core.Wait(self), timeout))
 
     def _shown(self, seen: "Statistics") -> str:
-        return f"{self.count} of {self._initial} to go"
+        return f"{seen.value} of {seen.limit} to go"
 
 
 _core.own_methods(Latch)

@@ -98,7 +98,7 @@ class Semaphore(Held, _core.Semaphore):
         return SemLock(value=self.get_value)
 
     def _shown(self, seen: "Statistics") -> str:
-        return f"{self.get_value()} of {self._initial} free"
+        return f"{seen.value} of {self._initial} free"
 
 
 _core.own_methods(Semaphore)
