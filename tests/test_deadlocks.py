@@ -12,9 +12,6 @@ from party import FORK
 import latchwork
 from latchwork import DeadlockError
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(latchwork, "configure"), reason="needs waiters that look, which this core has not"
-)
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = 0.15
 SPAWN = latchwork.get_context("spawn")
