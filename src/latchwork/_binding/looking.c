@@ -3,12 +3,26 @@
 #include "../_native/lw_settings.h"
 #include "../_native/lw_several.h"
 
+/* After a hook has failed: whether that ends the wait. The hooks let nothing out but what a signal handler has raised, which
+ * has a traceback; what has none was raised before they began: no memory, no stack, no interpreter any more. */
+static bool wait_is_over(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (traceback) {
+        PyErr_Restore(type, value, traceback);
+        return true;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    return false;
+}
+
 /* Where it waits, for others to read. */
 static bool note(const struct lw_waiting *waiting, const struct lw_several *several) {
     PyObject *said = call_hook("whereabouts", "(I)", LW_NOTE_TEXT);
     char *text;
     Py_ssize_t length;
-    if (!said) return false;
+    if (!said) return !wait_is_over();
     int failed = PyBytes_AsStringAndSize(said, &text, &length);
     if (!failed) {
         lw_seen_note(waiting->arena, &waiting->seen, text, (uint32_t)length);
@@ -19,20 +33,23 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
     return !failed;
 }
 
-/* The hook says how many times as long it may be until the next look. */
+/* The hook says how many times as long it may be until the next look, and what has gone wrong with this one, or None; 0
+ * times: that is to be raised. */
 static bool look(PyObject *self, struct lw_waiting *waiting, bool may_raise) {
-    PyObject *patience = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
-    if (!patience) return false;
-    if (PyExceptionInstance_Check(patience)) {
-        /* As if raised by the call that waits: how it was found is nobody's concern. */
-        PyErr_SetObject(PyExceptionInstance_Class(patience), patience);
-        Py_DECREF(patience);
+    PyObject *said = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
+    if (!said) return !wait_is_over();
+    unsigned times;
+    PyObject *error;
+    if (!PyArg_ParseTuple(said, "IO", &times, &error)) {
+        Py_DECREF(said);
         return false;
     }
-    long times = PyLong_AsLong(patience);
-    Py_DECREF(patience);
-    if (times == -1 && PyErr_Occurred()) return false;
-    lw_waiting_look_later(waiting, times > 0 ? (uint32_t)times : 1);
+    /* As if raised by the call that waits: how it was found is nobody's concern. */
+    if (error != Py_None) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(said);
+    if (times == 0) return false;
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(self);
+    lw_waiting_look_later(waiting, times);
     return true;
 }
 

@@ -90,6 +90,23 @@ PyObject *arena_waiting(PyObject *self, PyObject *unused) {
     return list;
 }
 
+PyObject *arena_endless(PyObject *self, PyObject *unused) {
+    (void)unused;
+    const struct lw_arena *arena = mapped_arena(self);
+    PyObject *pids = arena ? PySet_New(NULL) : NULL;
+    uint32_t ready = pids ? lw_load_acq(&arena->header->waiters_ready) : 0, last = 0;
+    for (uint32_t i = 0; pids && i < ready; i++) {
+        uint32_t member;
+        if (!lw_waiter_is_endless(arena, i, &member) || member == last) continue;
+        last = member;
+        uint32_t known = pid_of(arena, member);
+        PyObject *pid = PyLong_FromUnsignedLong(known);
+        if (!pid || (known && PySet_Add(pids, pid) < 0)) Py_CLEAR(pids);
+        Py_XDECREF(pid);
+    }
+    return pids;
+}
+
 PyObject *arena_roster(PyObject *self, PyObject *unused) {
     (void)unused;
     struct lw_arena *arena = mapped_arena(self);

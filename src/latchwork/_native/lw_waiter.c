@@ -104,6 +104,13 @@ bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_wait
     return false;
 }
 
+__attribute__((no_sanitize("thread"))) bool lw_waiter_is_endless(const struct lw_arena *arena, uint32_t index,
+                                                                  uint32_t *member) {
+    const volatile struct lw_waiter *entry = &arena->waiters[index];
+    *member = lw_load_acq(&arena->waiters[index].member);
+    return *member != 0 && entry->until_ns == LW_FOREVER && lw_member_alive(arena, *member);
+}
+
 static int64_t epoch_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

@@ -40,9 +40,10 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
 
     ``facts`` reads all arenas that may matter; it is called twice or more. ``mode`` is the setting of
     the primitive at which this thread waits, or else of the program. ``may_raise`` is False where a wait
-    can't be given up: a Condition's to get its lock back. To be called each ``look_after`` seconds of a
-    wait for as long as it returns True: there may be a deadlock, which is not certain yet, or somebody
-    else's to tell. Raises DeadlockError if this thread is to give up; never waits for anybody.
+    can't be given up: a Condition's to get its lock back. True: call it again ``look_after`` later, as
+    there may be a deadlock, which is not certain yet, or somebody else's to tell; False: there is nothing
+    (more) to do, as far as can be seen now. Raises DeadlockError if this thread is to give up, and
+    DeadlockWarning where warnings are errors; never waits for anybody.
     """
     if mode is Mode.IGNORE:
         return False
@@ -50,16 +51,18 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
     if deadlock_of(me, facts()) is None:
         return False
     deadlock = confirmed(me, facts)
-    if deadlock is None or not _is_my_turn(deadlock, me, look_after):
+    if deadlock is None or os.getpid() != me.pid or not _is_my_turn(deadlock, me, look_after):
         return True
-    if not may_raise or not mode.raises(deadlock):
-        if _claimed("told", deadlock, me):
-            _warn(deadlock)
-    elif _claimed("broken", deadlock, me):
-        text = str(deadlock)
-        _log(text)
-        raise DeadlockError(text, deadlock)
-    return True
+    raises = may_raise and mode.raises(deadlock)
+    claim = _claim("broken" if raises else "told", deadlock)
+    taken = _taken(claim, deadlock, me)
+    if not taken:
+        return taken is None
+    if not raises:
+        return _warn(deadlock, claim, may_raise)
+    text = str(deadlock)
+    _log(text)
+    raise DeadlockError(text, deadlock)
 
 
 def _rank(deadlock: Deadlock, me: Node) -> int:
@@ -75,18 +78,21 @@ def _is_my_turn(deadlock: Deadlock, me: Node, look_after: float) -> bool:
     return rank == 0 or time.time() - closed >= look_after * (1 + rank)
 
 
-def _key(deadlock: Deadlock) -> str:
-    """The same in each process that is in it, and never again: when each wait began is part of it."""
+def _claim(what: str, deadlock: Deadlock) -> Claim:
+    """The same for each that is in it, and never again: when each wait began is part of it."""
     waits = sorted(deadlock.waits, key=lambda wait: wait.node)
-    return "; ".join(
-        f"{wait.node} {wait.arena} {wait.primitive.id} {wait.waiter.since:.6f}" for wait in waits
-    )
+    key = "; ".join(f"{wait.node} {wait.primitive.id} {wait.waiter.since:.6f}" for wait in waits)
+    # By the arena's id: its path may be spelt in several ways.
+    return Claim(min(waits, key=lambda wait: wait.primitive.id).arena, what, key)
 
 
-def _claimed(what: str, deadlock: Deadlock, me: Node) -> bool:
-    path, key = min(wait.arena for wait in deadlock.waits), _key(deadlock)
-    claims.keep(me.number, key)
-    taken = claims.take(Claim(path, f"{what} {key}"), me.number)
+def _taken(claim: Claim, deadlock: Deadlock, me: Node) -> bool | None:
+    """Whether it is this one's to act; None: that remains to be seen."""
+    with claims.at_hand() as at_hand:
+        if not at_hand:
+            return None
+        claims.keep(me.number, claim.key)
+        taken = claims.take(claim, me.number)
     # Where nobody can claim anything only one must act, without having asked.
     return _rank(deadlock, me) == 0 if taken is None else taken
 
@@ -97,10 +103,22 @@ def _log(text: str) -> None:
         logger.warning("%s", text)
 
 
-def _warn(deadlock: Deadlock) -> None:
+def _warn(deadlock: Deadlock, claim: Claim, may_raise: bool) -> bool:
+    """Tell; whether that is still to be done."""
     text = str(deadlock)
+    try:
+        warnings.warn(DeadlockWarning(text, deadlock), stacklevel=_level())
+    except DeadlockWarning:
+        if may_raise:
+            _log(text)
+            raise
+        # An error, which this wait can't end by: another one's does.
+        with claims.at_hand() as at_hand:
+            if at_hand:
+                claims.give_back(claim)
+        return True
     _log(text)
-    warnings.warn(DeadlockWarning(text, deadlock), stacklevel=_level())
+    return False
 
 
 def _level() -> int:

@@ -4,6 +4,7 @@ Nobody is held up by it, and nothing is changed: an arena is mapped without its 
 becoming a member.
 """
 
+import contextlib
 import functools
 import os
 import time
@@ -16,6 +17,7 @@ from latchwork.errors import GoneError, LatchworkError
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
 from latchwork.inspect.whereabouts import read as read_note
+from latchwork.passing import passing_over
 
 TASK = 0x80000000
 STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
@@ -204,7 +206,7 @@ def _thread(pid: int, who: int, kind: str) -> int | None:
     """The thread that owns. What an ended thread acquired is its process's, but for an RLock."""
     if who == 0 or who & TASK:
         return None
-    return who if kind == "RLock" or os.path.exists(f"/proc/{pid}/task/{who}") else None
+    return who if kind == "RLock" or os.access(f"/proc/{pid}/task/{who}", os.F_OK) else None
 
 
 def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | None]:
@@ -257,11 +259,10 @@ def view_of(
 def paths(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
     """The files of all arenas of this user, or of those in one directory."""
     for folder in [os.path.abspath(place)] if place is not None else directory.candidates():
-        try:
+        names: list[str] = []
+        with passing_over(OSError):
             directory.check(folder)
             names = sorted(os.listdir(folder))
-        except OSError:
-            continue
         for name in names:
             if name.startswith((directory.PROGRAM, directory.NAMESPACE)):
                 yield os.path.join(folder, name)
@@ -269,26 +270,26 @@ def paths(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
 
 def look(path: str, **how: Any) -> View | None:
     """What there is in the arena of that file; None if it can't be read, or nobody uses it any more."""
-    try:
-        arena = directory.map_file(path, directory.open_checked(path))
-    except (OSError, LatchworkError):
-        return None
-    try:
-        return view_of(path, arena, **how)
-    finally:
-        arena.close()
+    with _mapped(path) as arena:
+        return None if arena is None else view_of(path, arena, **how)
 
 
-def rows_of(path: str) -> list[Any]:
-    """All who wait in the arena of that file, as the core says it."""
-    try:
+def endless(path: str) -> set[int]:
+    """The pids of those who wait without a timeout in the arena of that file."""
+    with _mapped(path) as arena:
+        return set() if arena is None else arena.endless()
+
+
+@contextlib.contextmanager
+def _mapped(path: str) -> "Iterator[_core.Arena | None]":
+    arena = None
+    with passing_over(OSError, LatchworkError):
         arena = directory.map_file(path, directory.open_checked(path))
-    except (OSError, LatchworkError):
-        return []
     try:
-        return arena.waiting()
+        yield arena
     finally:
-        arena.close()
+        if arena is not None:
+            arena.close()
 
 
 def own_places() -> Iterator[tuple[str, "_core.Arena"]]:
