@@ -13,8 +13,9 @@ from actors import SOON, heard, state_of
 from remote import until
 from waiting_graphs import owner, primitive, view, waiter
 
-from latchwork.deadlocks import Mode, confirm, look
+from latchwork.deadlocks import confirm
 from latchwork.deadlocks.claims import Claim, Claims, claims
+from latchwork.deadlocks.look import Mode, look
 from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.inspect.threads import living
 

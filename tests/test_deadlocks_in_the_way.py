@@ -16,9 +16,9 @@ from remote import until
 
 import latchwork
 from latchwork import _hooks
-from latchwork.deadlocks import look, watch
+from latchwork.deadlocks import watch
 from latchwork.deadlocks.claims import claims
-from latchwork.deadlocks.look import Mode
+from latchwork.deadlocks.look import Mode, look
 from latchwork.inspect import looking
 from latchwork.inspect.threads import living
 
@@ -52,7 +52,7 @@ def test_a_look_that_fails_does_not_end_the_wait(scene, quick, monkeypatch, trou
 
 def own_code(function):
     """Code that raises, as if it stood in the package."""
-    source = "def fail(found):\n    raise trouble\n"
+    source = "def fail(*_):\n    raise trouble\n"
     names = {}
     exec(compile(source, watch.__file__, "exec"), names)
     return names["fail"].__code__
@@ -244,7 +244,7 @@ def test_who_waits_for_the_interpreter_only_is_no_waiter_any_more():
 def test_where_it_is_ignored_nobody_looks_at_all(scene, quick, monkeypatch):
     quick(deadlock="ignore")
     party, lock, looks = scene.party(), latchwork.Lock(), []
-    monkeypatch.setattr(watch, "_may_be", looks.append)
+    monkeypatch.setattr(watch, "_may_be", lambda *facts: looks.append(facts))
     assert party.does(lock, "acquire").result
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -8,7 +8,7 @@ from typing import Any
 from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.passing import is_own
 
-RARELY = 8
+RARELY = 60_000
 
 
 def _warn(message: str, *about: object) -> None:
@@ -61,7 +61,7 @@ def whereabouts(room: int) -> bytes:
     """Say which thread this is and where in Python it waits, in so many bytes; none if it can't."""
     try:
         with _importing:
-            from latchwork.inspect.whereabouts import note
+            from latchwork.whereabouts import note
         return note(sys._getframe(1), room)
     except Exception as error:
         if is_own(error.__traceback__):
@@ -70,7 +70,7 @@ def whereabouts(room: int) -> bytes:
 
 
 def look(primitive: Any, may_raise: bool, looks: int) -> tuple[int, Exception | None]:
-    """Look for a deadlock: how many times ``look_after`` the next look may wait, and an error.
+    """Look for a deadlock: after how many milliseconds to look again, and an error.
 
     0: the wait ends with that error; else it is only to be shown, as the waiter has no part in it.
     """

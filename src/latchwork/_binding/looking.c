@@ -33,23 +33,23 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
     return !failed;
 }
 
-/* The hook says how many times as long it may be until the next look, and what has gone wrong with this one, or None; 0
- * times: that is to be raised. */
+/* The hook says after how many milliseconds to look again, and what has gone wrong with this look, or None; 0: that is to be
+ * raised. */
 static bool look(PyObject *self, struct lw_waiting *waiting, bool may_raise) {
     PyObject *said = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
     if (!said) return !wait_is_over();
-    unsigned times;
+    unsigned after_ms;
     PyObject *error;
-    if (!PyArg_ParseTuple(said, "IO", &times, &error)) {
+    if (!PyArg_ParseTuple(said, "IO", &after_ms, &error)) {
         Py_DECREF(said);
         return false;
     }
     /* As if raised by the call that waits: how it was found is nobody's concern. */
     if (error != Py_None) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
     Py_DECREF(said);
-    if (times == 0) return false;
+    if (after_ms == 0) return false;
     if (PyErr_Occurred()) PyErr_WriteUnraisable(self);
-    lw_waiting_look_later(waiting, times);
+    lw_waiting_look_later(waiting, after_ms);
     return true;
 }
 

@@ -152,9 +152,9 @@ void lw_waiting_end(struct lw_waiting *waiting) {
 
 struct lw_waiting *lw_waiting_here(void) { return innermost; }
 
-static int64_t next_look(uint32_t times) {
+static int64_t next_look(void) {
     uint32_t look_ms = lw_look_ms();
-    return look_ms == LW_LOOK_NEVER ? LW_FOREVER : lw_now_ns() + (int64_t)look_ms * times * 1000000;
+    return look_ms == LW_LOOK_NEVER ? LW_FOREVER : lw_now_ns() + (int64_t)look_ms * 1000000;
 }
 
 /* In a child that was forked in the middle of it, it waits anew. */
@@ -166,7 +166,7 @@ int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns) {
     if (is_new(waiting)) {
         waiting->slept = true;
         waiting->looks = 0;
-        waiting->look_ns = next_look(1);
+        waiting->look_ns = next_look();
         if (waiting->slot) {
             struct lw_waiter said = lw_waiter_now(waiting->arena, waiting->slot, waiting->wants, waiting->deadline_ns);
             lw_seen_begin(waiting->arena, &waiting->seen, &said);
@@ -177,8 +177,10 @@ int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns) {
 
 bool lw_waiting_looks(struct lw_waiting *waiting) {
     if (waiting->look_ns == LW_FOREVER || lw_now_ns() < waiting->look_ns) return false;
-    waiting->look_ns = next_look(1);
+    waiting->look_ns = next_look();
     return true;
 }
 
-void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times) { waiting->look_ns = next_look(times); }
+void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms) {
+    if (waiting->look_ns != LW_FOREVER) waiting->look_ns = lw_now_ns() + (int64_t)after_ms * 1000000;
+}

@@ -42,9 +42,9 @@ void lw_waiting_served(struct lw_waiting *waiting);
 struct lw_waiting *lw_waiting_here(void);
 /* Just before each sleep; how long that may be. */
 int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns);
-/* Whether its time to look has come. The next one comes as much later, or so many times as much. */
+/* Whether its time to look has come. The next one comes as much later, or when that is said. */
 bool lw_waiting_looks(struct lw_waiting *waiting);
-void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times);
+void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms);
 
 /* What an entry says of a wait that begins now. */
 struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,

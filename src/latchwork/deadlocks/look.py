@@ -1,13 +1,11 @@
 """What a thread does that has waited for long: look whether it can ever go on, and tell or raise."""
 
-import logging
 import os
 import sys
 import threading
 import time
 import warnings
 from enum import StrEnum
-from pathlib import Path
 
 from latchwork.deadlocks.claims import Claim, claims
 from latchwork.deadlocks.confirm import Facts, confirmed
@@ -16,8 +14,8 @@ from latchwork.inspect.deadlock import Deadlock
 from latchwork.inspect.graph import deadlock_of
 from latchwork.inspect.waits import Node
 
-logger = logging.getLogger("latchwork")
-PACKAGE = str(Path(__file__).parent.parent) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+SOON = 0.25  # times look_after: what could not be confirmed is looked for again
 
 
 class Mode(StrEnum):
@@ -35,31 +33,34 @@ class Mode(StrEnum):
         return self is Mode.RAISE_PROBABLE or (self is Mode.RAISE and deadlock.certain)
 
 
-def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True) -> bool:
+def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True) -> float | None:
     """See whether this thread, which waits at a primitive, is in a deadlock; tell of it, or raise.
 
     ``facts`` reads all arenas that may matter; it is called twice or more. ``mode`` is the setting of
     the primitive at which this thread waits, or else of the program. ``may_raise`` is False where a wait
-    can't be given up: a Condition's to get its lock back. True: call it again ``look_after`` later, as
-    there may be a deadlock, which is not certain yet, or somebody else's to tell; False: there is nothing
+    can't be given up: a Condition's to get its lock back. Returns after how many seconds to look again,
+    as there may be a deadlock that is not certain yet, or somebody else's to tell; None: there is nothing
     (more) to do, as far as can be seen now. Raises DeadlockError if this thread is to give up, and
     DeadlockWarning where warnings are errors; never waits for anybody.
     """
     if mode is Mode.IGNORE:
-        return False
+        return None
     me = Node(os.getpid(), "thread", threading.get_native_id())
     if deadlock_of(me, facts()) is None:
-        return False
+        return None
     deadlock = confirmed(me, facts)
-    if deadlock is None or os.getpid() != me.pid or not _is_my_turn(deadlock, me, look_after):
-        return True
+    if deadlock is None or os.getpid() != me.pid:
+        return look_after * SOON
+    turn = _turn(deadlock, me, look_after)
+    if turn > 0:
+        return turn
     raises = may_raise and mode.raises(deadlock)
     claim = _claim("broken" if raises else "told", deadlock)
     taken = _taken(claim, deadlock, me)
     if not taken:
-        return taken is None
+        return look_after if taken is None else None
     if not raises:
-        return _warn(deadlock, claim, may_raise)
+        return None if _warn(deadlock, claim, may_raise) else look_after
     text = str(deadlock)
     _log(text)
     raise DeadlockError(text, deadlock)
@@ -71,11 +72,13 @@ def _rank(deadlock: Deadlock, me: Node) -> int:
     return able.index(me)
 
 
-def _is_my_turn(deadlock: Deadlock, me: Node, look_after: float) -> bool:
-    """The victim acts at once; the next one only if the deadlock then stays, and so on."""
+def _turn(deadlock: Deadlock, me: Node, look_after: float) -> float:
+    """How many seconds from now: the victim acts at once; the next one if it then stays, and so on."""
     rank = _rank(deadlock, me)
-    closed = deadlock.waits[0].waiter.since
-    return rank == 0 or time.time() - closed >= look_after * (1 + rank)
+    if rank == 0:
+        return 0
+    most = look_after * (1 + rank)
+    return min(deadlock.waits[0].waiter.since + most - time.time(), most)
 
 
 def _claim(what: str, deadlock: Deadlock) -> Claim:
@@ -98,13 +101,17 @@ def _taken(claim: Claim, deadlock: Deadlock, me: Node) -> bool | None:
 
 
 def _log(text: str) -> None:
+    logging = sys.modules.get("logging")  # else nobody has a handler
+    if logging is None:
+        return
+    logger = logging.getLogger("latchwork")
     # Without any handler logging prints to stderr, where the warning or the traceback goes as well.
     if logger.hasHandlers():
         logger.warning("%s", text)
 
 
 def _warn(deadlock: Deadlock, claim: Claim, may_raise: bool) -> bool:
-    """Tell; whether that is still to be done."""
+    """Tell; False if it could not be told here."""
     text = str(deadlock)
     try:
         warnings.warn(DeadlockWarning(text, deadlock), stacklevel=_level())
@@ -116,9 +123,9 @@ def _warn(deadlock: Deadlock, claim: Claim, may_raise: bool) -> bool:
         with claims.at_hand() as at_hand:
             if at_hand:
                 claims.give_back(claim)
-        return True
+        return False
     _log(text)
-    return False
+    return True
 
 
 def _level() -> int:

@@ -4,7 +4,6 @@ Nobody is held up by it, and nothing is changed: an arena is mapped without its 
 becoming a member.
 """
 
-import contextlib
 import functools
 import os
 import time
@@ -13,11 +12,10 @@ from typing import Any, NamedTuple
 
 from latchwork import _core, directory, sites
 from latchwork import program as programs_arena
-from latchwork.errors import GoneError, LatchworkError
+from latchwork.errors import GoneError
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
-from latchwork.inspect.whereabouts import read as read_note
-from latchwork.passing import passing_over
+from latchwork.whereabouts import read as read_note
 
 TASK = 0x80000000
 STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
@@ -256,46 +254,10 @@ def view_of(
     )
 
 
-def paths(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
-    """The files of all arenas of this user, or of those in one directory."""
-    for folder in [os.path.abspath(place)] if place is not None else directory.candidates():
-        names: list[str] = []
-        with passing_over(OSError):
-            directory.check(folder)
-            names = sorted(os.listdir(folder))
-        for name in names:
-            if name.startswith((directory.PROGRAM, directory.NAMESPACE)):
-                yield os.path.join(folder, name)
-
-
 def look(path: str, **how: Any) -> View | None:
     """What there is in the arena of that file; None if it can't be read, or nobody uses it any more."""
-    with _mapped(path) as arena:
+    with directory.looked_into(path) as arena:
         return None if arena is None else view_of(path, arena, **how)
-
-
-def endless(path: str) -> set[int]:
-    """The pids of those who wait without a timeout in the arena of that file."""
-    with _mapped(path) as arena:
-        return set() if arena is None else arena.endless()
-
-
-@contextlib.contextmanager
-def _mapped(path: str) -> "Iterator[_core.Arena | None]":
-    arena = None
-    with passing_over(OSError, LatchworkError):
-        arena = directory.map_file(path, directory.open_checked(path))
-    try:
-        yield arena
-    finally:
-        if arena is not None:
-            arena.close()
-
-
-def own_places() -> Iterator[tuple[str, "_core.Arena"]]:
-    """The arenas that this process is a member of."""
-    for place in programs_arena.places():
-        yield place.path, place.arena
 
 
 def statistics_of(primitive: Any) -> Statistics:
