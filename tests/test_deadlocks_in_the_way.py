@@ -58,6 +58,18 @@ def own_code(function):
     return names["fail"].__code__
 
 
+def test_without_its_hooks_it_goes_on_waiting(scene, quick, monkeypatch):
+    """As when the interpreter ends, and has no modules any more."""
+    party, lock = scene.party(), latchwork.Lock()
+    assert party.does(lock, "acquire").result
+    releasing = threading.Timer(3 * QUICK, lock.release)
+    releasing.start()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "latchwork._hooks", None)
+        assert lock.acquire() is True
+    releasing.join()
+
+
 def test_a_look_without_a_stack_to_stand_on_does_not_end_the_wait(scene, quick):
     party, lock = scene.party(), latchwork.Lock()
     assert party.does(lock, "acquire").result

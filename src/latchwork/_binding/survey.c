@@ -93,18 +93,15 @@ PyObject *arena_waiting(PyObject *self, PyObject *unused) {
 PyObject *arena_endless(PyObject *self, PyObject *unused) {
     (void)unused;
     const struct lw_arena *arena = mapped_arena(self);
-    PyObject *pids = arena ? PySet_New(NULL) : NULL;
-    uint32_t ready = pids ? lw_load_acq(&arena->header->waiters_ready) : 0, last = 0;
-    for (uint32_t i = 0; pids && i < ready; i++) {
-        uint32_t member;
-        if (!lw_waiter_is_endless(arena, i, &member) || member == last) continue;
-        last = member;
-        uint32_t known = pid_of(arena, member);
-        PyObject *pid = PyLong_FromUnsignedLong(known);
-        if (!pid || (known && PySet_Add(pids, pid) < 0)) Py_CLEAR(pids);
-        Py_XDECREF(pid);
+    PyObject *list = arena ? PyList_New(0) : NULL;
+    uint32_t ready = list ? lw_load_acq(&arena->header->waiters_ready) : 0;
+    for (uint32_t i = 0; list && i < ready; i++) {
+        struct lw_waiter row;
+        if (!lw_waiter_is_endless(arena, i, &row)) continue;
+        uint32_t pid = pid_of(arena, lw_load_relaxed(&row.member));
+        if (pid && !add(list, Py_BuildValue("IIL", pid, row.thread, (long long)row.since_ns))) Py_CLEAR(list);
     }
-    return pids;
+    return list;
 }
 
 PyObject *arena_roster(PyObject *self, PyObject *unused) {

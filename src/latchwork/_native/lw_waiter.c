@@ -88,7 +88,8 @@ __attribute__((no_sanitize("thread"))) static void copy_out(void *to, const void
     for (size_t i = 0; i < length; i++) ((char *)to)[i] = source[i];
 }
 
-bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
+/* `note`: NULL, or where to. */
+static bool read_entry(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char *note) {
     const struct lw_waiter *entry = &arena->waiters[index];
     for (int i = 0; i < TRIES; i++) {
         uint32_t member = lw_load_acq(&entry->member);
@@ -97,18 +98,19 @@ bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_wait
         if (seq & 1u) continue;
         copy_out(copy, entry, sizeof *copy);
         if (copy->noted > LW_NOTE_TEXT) continue;
-        copy_out(note, arena->notes + (size_t)index * LW_NOTE_TEXT, copy->noted);
+        if (note) copy_out(note, arena->notes + (size_t)index * LW_NOTE_TEXT, copy->noted);
         atomic_thread_fence(memory_order_acquire);
         if (lw_load_relaxed(&entry->seq) == seq && lw_load_relaxed(&entry->member) == member) return true;
     }
     return false;
 }
 
-__attribute__((no_sanitize("thread"))) bool lw_waiter_is_endless(const struct lw_arena *arena, uint32_t index,
-                                                                  uint32_t *member) {
-    const volatile struct lw_waiter *entry = &arena->waiters[index];
-    *member = lw_load_acq(&arena->waiters[index].member);
-    return *member != 0 && entry->until_ns == LW_FOREVER && lw_member_alive(arena, *member);
+bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
+    return read_entry(arena, index, copy, note);
+}
+
+bool lw_waiter_is_endless(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy) {
+    return read_entry(arena, index, copy, NULL) && copy->until_ns == LW_FOREVER;
 }
 
 static int64_t epoch_ns(void) {

@@ -49,9 +49,9 @@ void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms);
 /* What an entry says of a wait that begins now. */
 struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,
                                int64_t deadline_ns);
-/* Whether somebody waits there without a timeout, and who. */
-bool lw_waiter_is_endless(const struct lw_arena *arena, uint32_t index, uint32_t *member);
 /* A copy of what stands there, with its note; false: nobody's, a dead one's, or it can't be read now. */
 bool lw_waiter_read(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]);
+/* The same without the note, of who waits without a timeout; false: nobody does there. */
+bool lw_waiter_is_endless(const struct lw_arena *arena, uint32_t index, struct lw_waiter *copy);
 
 #endif

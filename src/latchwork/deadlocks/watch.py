@@ -3,6 +3,9 @@
 Every process in which a thread waits for long imports this: nothing of what a look needs.
 """
 
+import os
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +13,7 @@ from latchwork import _core, directory, program
 from latchwork.settings import MODES
 
 PATIENCE = 8  # times look_after: how rare looks become that find nothing
+Waiting = dict[tuple[int, int], int]  # pid and thread; since when
 LAST = 0xFFFFFFFE  # milliseconds, as the core counts them
 
 
@@ -23,8 +27,11 @@ def look(primitive: Any, may_raise: bool, looks: int) -> int:
     again = None
     for _, _, kind, *_, wish, holdings, _ in primitive._arena.survey([primitive._place]):
         mode = MODES[wish or deadlock]
-        if mode != "ignore" and _may_be(_core.KINDS[kind], {pid for pid, *_ in holdings}):
-            again = _look(mode, look_ms, may_raise)
+        waiting: Waiting = {}
+        owners = {pid for pid, *_ in holdings}
+        if mode != "ignore" and _may_be(_core.KINDS[kind], owners, waiting):
+            turn = _turn_ms(holdings, waiting, look_ms) if looks == 1 else 0
+            again = turn or _look(mode, look_ms, may_raise)
     return min(look_ms * min(1 << looks, PATIENCE) if again is None else again, LAST)
 
 
@@ -36,25 +43,40 @@ def _look(mode: str, look_ms: int, may_raise: bool) -> int | None:
     return None if again is None else max(1, int(again * 1000))
 
 
-def _may_be(kind: str, owners: set[int]) -> bool:
+def _may_be(kind: str, owners: set[int], waiting: Waiting) -> bool:
     """Whether those who hold it wait for ever themselves: cheap to see, and mostly not so.
 
-    All of them; but a writer waits for each of the readers, and who waits behind it as well.
+    All of them; but a writer waits for each of the readers, and who waits behind it as well. ``waiting``
+    is filled with those that were seen.
     """
     shared = kind == "RWLOCK"
     if not owners:
         return shared  # nobody has it: behind a writer that is about to
-    for waiting in _waiting_for_ever():
-        if shared and owners & waiting:
+    for rows in _arenas():
+        pids = {pid for pid, _, _ in rows}
+        waiting.update(((pid, thread), since) for pid, thread, since in rows)
+        if shared and owners & pids:
             return True
-        owners -= waiting
+        owners = owners - pids
         if not owners:
             return True
     return False
 
 
-def _waiting_for_ever() -> Iterator[set[int]]:
-    """The pids of those, arena by arena."""
+def _turn_ms(holdings: list[tuple[int, ...]], waiting: Waiting, look_ms: int) -> int:
+    """In how many milliseconds to look, if the owner began to wait after this thread; or else 0.
+
+    Who is not the last of a deadlock lets that one act first, and has no need to look before.
+    """
+    mine = waiting.get((os.getpid(), threading.get_native_id()), 0)
+    its = max((waiting.get((pid, who), 0) for pid, who, *_ in holdings), default=0)
+    if not mine or its <= mine:
+        return 0
+    return min(max(its // 1_000_000 + 2 * look_ms - time.time_ns() // 1_000_000, 1), look_ms)
+
+
+def _arenas() -> Iterator[list[tuple[int, int, int]]]:
+    """Who waits for ever, arena by arena."""
     own = {place.path: place.arena for place in program.places()}
     for mine in own.values():
         yield mine.endless()
