@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 
 import pytest
@@ -95,6 +96,7 @@ import atexit
 import os
 import threading
 import time
+import time
 import latchwork
 
 lock, go = latchwork.Lock(), latchwork.Event()
@@ -149,14 +151,17 @@ def test_what_a_signal_handler_raises_is_never_taken_for_a_looks_own_trouble(qui
         living(os.getpid())
         return looking.waited()
 
+    def looks(number):
+        while len(said) == number:
+            look(facts, Mode.WARN, 1.0)
+
     before = signal.signal(signal.SIGALRM, over)
     try:
         with lock:
             for number in range(400):
                 try:
                     signal.setitimer(signal.ITIMER_REAL, 0.0001 + number % 40 * 0.00001)
-                    while len(said) == number:
-                        look(facts, Mode.WARN, 1.0)
+                    looks(number)
                 except TimeoutError:
                     heard_of += 1
     finally:
@@ -262,3 +267,20 @@ def test_where_it_is_ignored_nobody_looks_at_all(scene, quick, monkeypatch):
         warnings.simplefilter("error")
         assert not lock.acquire(timeout=3 * QUICK)
     assert not looks
+
+
+def test_who_is_not_the_last_to_wait_has_no_need_to_look_first():
+    """By then the last one has acted; nobody puts it off for longer than that, whatever clocks say."""
+    mine, its = (os.getpid(), threading.get_native_id()), (1, 2)
+    now = time.time_ns()
+    second = 1_000_000_000
+    holdings = [(*its, 0, 1, False)]
+
+    def turn(began, other):
+        return watch._turn_ms(holdings, {mine: began, its: other}, 1000)
+
+    assert 900 < turn(now - 2 * second, now - second) <= 1000
+    assert turn(now - second, now - 2 * second) == 0
+    assert turn(now - second, now + 100 * second) == 1000
+    assert turn(now - 9 * second, now - 8 * second) == 1
+    assert watch._turn_ms([], {mine: now}, 1000) == 0
