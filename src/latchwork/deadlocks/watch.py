@@ -52,7 +52,8 @@ def _may_be(kind: str, owners: set[int], waiting: Waiting) -> bool:
     shared = kind == "RWLOCK"
     if not owners:
         return shared  # nobody has it: behind a writer that is about to
-    for rows in _arenas():
+    of = (*owners, os.getpid())
+    for rows in _arenas(of):
         pids = {pid for pid, _, _ in rows}
         waiting.update(((pid, thread), since) for pid, thread, since in rows)
         if shared and owners & pids:
@@ -75,13 +76,13 @@ def _turn_ms(holdings: list[tuple[int, ...]], waiting: Waiting, look_ms: int) ->
     return min(max(its // 1_000_000 + 2 * look_ms - time.time_ns() // 1_000_000, 1), look_ms)
 
 
-def _arenas() -> Iterator[list[tuple[int, int, int]]]:
-    """Who waits for ever, arena by arena."""
+def _arenas(pids: tuple[int, ...]) -> Iterator[list[tuple[int, int, int]]]:
+    """Who of these waits for ever, arena by arena."""
     own = {place.path: place.arena for place in program.places()}
     for mine in own.values():
-        yield mine.endless()
+        yield mine.endless(pids)
     for path in directory.arenas():
         if path not in own:
             with directory.looked_into(path) as other:
                 if other is not None:
-                    yield other.endless()
+                    yield other.endless(pids)
