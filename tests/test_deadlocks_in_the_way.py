@@ -191,7 +191,7 @@ def test_a_handler_that_waits_in_the_middle_of_a_claim_holds_up_no_other_thread(
 
 
 def import_it(said):
-    with _hooks._importing:
+    with _hooks.importing:
         said.send("imports")
 
 
@@ -201,7 +201,7 @@ def test_nobody_forks_in_the_middle_of_an_import(tmp_path):
     within, over = threading.Event(), threading.Event()
 
     def middle():
-        with _hooks._importing:
+        with _hooks.importing:
             within.set()
             over.wait(SOON)
 

@@ -49,18 +49,18 @@ def broke(barrier: Any, pid: int, count: int) -> None:
 
 
 # No fork in the middle of an import: the child would wait for a thread that it has not.
-_importing = threading.RLock()
+importing = threading.RLock()
 os.register_at_fork(
-    before=_importing.acquire,
-    after_in_parent=_importing.release,
-    after_in_child=_importing.release,
+    before=importing.acquire,
+    after_in_parent=importing.release,
+    after_in_child=importing.release,
 )
 
 
 def whereabouts(room: int) -> bytes:
     """Say which thread this is and where in Python it waits, in so many bytes; none if it can't."""
     try:
-        with _importing:
+        with importing:
             from latchwork.whereabouts import note
         return note(sys._getframe(1), room)
     except Exception as error:
@@ -75,7 +75,7 @@ def look(primitive: Any, may_raise: bool, looks: int) -> tuple[int, Exception | 
     0: the wait ends with that error; else it is only to be shown, as the waiter has no part in it.
     """
     try:
-        with _importing:
+        with importing:
             from latchwork.deadlocks import watch
         return watch.look(primitive, may_raise, looks), None
     except (DeadlockError, DeadlockWarning) as error:

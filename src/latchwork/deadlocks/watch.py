@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from latchwork import _core, directory, program
+from latchwork import _core, _hooks, directory, program
 from latchwork.settings import MODES
 
 PATIENCE = 8  # times look_after: how rare looks become that find nothing
@@ -36,8 +36,9 @@ def look(primitive: Any, may_raise: bool, looks: int) -> int:
 
 
 def _look(mode: str, look_ms: int, may_raise: bool) -> int | None:
-    from latchwork.deadlocks.look import Mode, look
-    from latchwork.inspect.looking import waited
+    with _hooks.importing:
+        from latchwork.deadlocks.look import Mode, look
+        from latchwork.inspect.looking import waited
 
     again = look(waited, Mode(mode), look_ms / 1000, may_raise=may_raise)
     return None if again is None else max(1, int(again * 1000))
