@@ -134,6 +134,34 @@ def run(arenas, tmp_path):
     return run
 
 
+@pytest.fixture
+def setting():
+    """The program's settings, as they were afterwards."""
+    import latchwork
+
+    yield latchwork.configure
+    latchwork.configure(deadlock="warn", look_after=1.0)
+
+
+@pytest.fixture
+def quick(setting):
+    """With looks that come soon."""
+    from deadlock_scenes import QUICK
+
+    setting(look_after=QUICK)
+    return setting
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """Processes that come to wait for each other, and what they are told."""
+    from deadlock_scenes import Scene
+
+    scene = Scene(tmp_path / "told")
+    yield scene
+    scene.end()
+
+
 @pytest.fixture(scope="session")
 def crash_build(tmp_path_factory):
     """The package, built so that it can be stopped at every CRASH mark."""

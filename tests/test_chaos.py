@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import latchwork
-
 LONG = 600
 
 
@@ -34,19 +32,12 @@ def test_the_laws_hold_for_a_thousand_tasks(arenas):
     laws_hold("chaos_async.py", float(os.environ.get("LATCHWORK_CHAOS_SECONDS", "12")), arenas)
 
 
-looking = pytest.mark.skipif(
-    not hasattr(latchwork, "configure"), reason="needs waiters that look, which this core has not"
-)
-
-
-@looking
 def test_nobody_speaks_of_a_deadlock_where_none_can_be(arenas):
     laws_hold("chaos_deadlocks.py", float(os.environ.get("LATCHWORK_CHAOS_SECONDS", "10")), arenas)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(LONG + 200)
-@looking
 def test_nobody_speaks_of_a_deadlock_for_ten_minutes(arenas):
     laws_hold("chaos_deadlocks.py", LONG, arenas)
 

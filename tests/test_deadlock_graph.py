@@ -300,6 +300,15 @@ def test_a_dead_owner_keeps_nobody():
     assert not reading_both(p1=(), p2=(2,))
 
 
+def test_a_pid_of_another_pid_namespace_is_in_no_ring():
+    """Two that have the number 0 here need not be one process."""
+    mine = primitive("Lock", "a", [owner(0, 1)], [waiter(0, 1)])
+    its = primitive("RLock", "b", [owner(0, 2, exclusive=True)], [waiter(0, 1)])
+    found = graph([view(mine, its)], living=threads())
+    assert not found.blocked
+    assert not found.deadlocks
+
+
 def test_a_writer_waits_for_all_readers_and_an_acquirer_for_any_holder():
     held = primitive("Lock", "a", [owner(2, 2)], [waiter(1, 1)])
     both = [owner(1, mode="read"), owner(3, mode="read")]

@@ -13,8 +13,9 @@ from actors import SOON, heard, state_of
 from remote import until
 from waiting_graphs import owner, primitive, view, waiter
 
-from latchwork.deadlocks import Mode, confirm, look
+from latchwork.deadlocks import confirm
 from latchwork.deadlocks.claims import Claim, Claims, claims
+from latchwork.deadlocks.look import Mode, look
 from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.inspect.threads import living
 
@@ -238,14 +239,14 @@ def take(claim, said):
 
 
 def test_a_claim_is_had_by_one_process_until_its_death(file):
-    claim = Claim(file, "told x")
+    claim = Claim(file, "told", "x")
     heard_of, said = FORK.Pipe()
     child = FORK.Process(target=take, args=(claim, said))
     child.start()
     assert heard(heard_of) is True
     mine = Claims()
     assert mine.take(claim, 1) is False
-    assert mine.take(Claim(file, "told y"), 1) is True
+    assert mine.take(Claim(file, "told", "y"), 1) is True
     child.kill()
     child.join()
     assert mine.take(claim, 1) is True
@@ -253,7 +254,7 @@ def test_a_claim_is_had_by_one_process_until_its_death(file):
 
 
 def test_another_thread_of_the_process_does_not_get_it_again(file, other):
-    mine, claim, me = Claims(), Claim(file, "told x"), threading.get_native_id()
+    mine, claim, me = Claims(), Claim(file, "told", "x"), threading.get_native_id()
     assert mine.take(claim, me) is True
     assert mine.take(claim, other) is False
     mine.keep(other, None)
@@ -265,7 +266,7 @@ def test_another_thread_of_the_process_does_not_get_it_again(file, other):
 
 
 def test_what_a_thread_had_claimed_that_has_ended_is_given_back(file):
-    mine, claim = Claims(), Claim(file, "told x")
+    mine, claim = Claims(), Claim(file, "told", "x")
     ended = threading.Thread(target=int)
     ended.start()
     ended.join()  # which returns before the kernel has ended it
@@ -277,7 +278,7 @@ def test_what_a_thread_had_claimed_that_has_ended_is_given_back(file):
 
 
 def claimed_and_forked(file, said):
-    claims.take(Claim(file, "told x"), 1)
+    claims.take(Claim(file, "told", "x"), 1)
     child = FORK.Process(target=signal.pause)
     child.start()
     said.send(child.pid)
@@ -291,7 +292,7 @@ def test_a_forked_child_does_not_keep_its_parents_claim(file):
     grandchild = heard(heard_of)
     mine = Claims()
     try:
-        until(lambda: mine.take(Claim(file, "told x"), 1))
+        until(lambda: mine.take(Claim(file, "told", "x"), 1))
     finally:
         mine.keep(1, None)
         os.kill(grandchild, signal.SIGKILL)
@@ -301,8 +302,8 @@ def test_a_forked_child_does_not_keep_its_parents_claim(file):
 def test_a_claim_leaves_nothing_behind(file):
     files = len(os.listdir("/proc/self/fd"))
     mine = Claims()
-    for key in ("told x", "broken x"):
-        assert mine.take(Claim(file, key), 1) is True
+    for what in ("told", "broken"):
+        assert mine.take(Claim(file, what, "x"), 1) is True
     mine.keep(1, None)
     assert len(os.listdir("/proc/self/fd")) == files
     assert os.path.getsize(file) == 0
@@ -310,5 +311,7 @@ def test_a_claim_leaves_nothing_behind(file):
 
 def test_where_nothing_can_be_claimed_the_victim_acts(tmp_path, other):
     nowhere = str(tmp_path / "none")
-    assert len(looked(Ring(nowhere, other))) == 1
+    ring = Ring(nowhere, other)
+    assert len(looked(ring)) == 1
+    assert not looked(ring)
     assert not looked(Ring(nowhere, other, mine=10, its=5))

@@ -1,43 +1,20 @@
 """Deadlocks of real processes: told once, in full, soon; broken if that was asked for; never in error."""
 
+import asyncio
 import os
 import re
 from pathlib import Path
 
 import pytest
 from actors import SOON
-from deadlock_scenes import Scene, close
+from deadlock_scenes import QUICK, Scene, close, record
 from party import FORK
 
 import latchwork
 from latchwork import DeadlockError
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(latchwork, "configure"), reason="needs waiters that look, which this core has not"
-)
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = 0.15
 SPAWN = latchwork.get_context("spawn")
-
-
-@pytest.fixture
-def setting():
-    """The program's settings, as they were afterwards."""
-    yield latchwork.configure
-    latchwork.configure(deadlock="warn", look_after=1.0)
-
-
-@pytest.fixture
-def quick(setting):
-    setting(look_after=QUICK)
-    return setting
-
-
-@pytest.fixture
-def scene(tmp_path):
-    scene = Scene(tmp_path / "told")
-    yield scene
-    scene.end()
 
 
 def cast(scene, number):
@@ -186,6 +163,46 @@ def test_the_victims_process_is_stopped(scene, quick):
     assert scene.stays_told(1, 3 * QUICK)
 
 
+def hold_by_a_task_and_wait(held, wanted, has_it, path):
+    async def both():
+        async with held:
+            has_it.set()
+            wanted.acquire()  # blocks the loop, and so the whole process
+
+    record(path)
+    asyncio.run(both())
+
+
+def test_what_a_task_has_while_its_loop_is_blocked(scene, quick):
+    held, wanted, has_it = latchwork.Lock(), latchwork.Lock(), latchwork.Event()
+    waits = scene.party()
+    assert waits.does(wanted, "acquire").result
+    task = FORK.Process(
+        target=hold_by_a_task_and_wait, args=(held, wanted, has_it, scene.path), daemon=True
+    )
+    task.start()
+    assert has_it.wait(SOON)
+    waits.begins(held, "acquire")
+    text = scene.telling()["text"]
+    assert text.startswith("Probable")
+    assert f"held by process {task.pid}, all of whose threads are stuck" in text
+
+
+def test_a_reader_that_does_not_wait_helps_nobody_behind_the_writer(scene, quick):
+    """The last one to wait finds it, though one of those who read is free."""
+    rw, lock = latchwork.RWLock(), latchwork.Lock()
+    reads, also, writes, behind = cast(scene, 4)
+    for who in (reads, also):
+        assert who.does(rw, "acquire_read").result
+    assert behind.does(lock, "acquire").result
+    writes.begins(rw, "acquire_write")
+    reads.begins(lock, "acquire")
+    behind.begins(rw, "acquire_read")
+    told = scene.telling()
+    assert told["pid"] == behind.pid
+    assert f"process {also.pid}" not in told["text"]
+
+
 # --- none ---------------------------------------------------------------------------------------------
 
 
@@ -304,7 +321,8 @@ def test_the_example_of_the_docs(run, tmp_path):
     assert done.stdout == "transferred\n"
 
     def plain(line):
-        return re.sub(r"\d{3,}", "N", line.replace("script0.py", "bank.py"))
+        line = line.replace(str(tmp_path), "/srv").replace("script0.py", "bank.py")
+        return re.sub(r"\d{3,}", "N", line)
 
     steps = [plain(line) for line in said.splitlines() if line.startswith("  1.")]
     other = [line.replace("alice", "ALICE").replace("bob", "alice") for line in steps]

@@ -1,7 +1,14 @@
 """What the C core calls."""
 
+import os
 import sys
+import threading
 from typing import Any
+
+from latchwork.errors import DeadlockError, DeadlockWarning
+from latchwork.passing import is_own
+
+RARELY = 60_000
 
 
 def _warn(message: str, *about: object) -> None:
@@ -41,24 +48,41 @@ def broke(barrier: Any, pid: int, count: int) -> None:
     _warn("%r: %s died in this barrier, which is broken by that", barrier, _whom(pid))
 
 
+# No fork in the middle of an import: the child would wait for a thread that it has not.
+importing = threading.RLock()
+os.register_at_fork(
+    before=importing.acquire,
+    after_in_parent=importing.release,
+    after_in_child=importing.release,
+)
+
+
 def whereabouts(room: int) -> bytes:
-    """Say which thread this is and where in Python it waits, in so many bytes."""
+    """Say which thread this is and where in Python it waits, in so many bytes; none if it can't."""
     try:
-        from latchwork.inspect.whereabouts import note
+        with importing:
+            from latchwork.whereabouts import note
+        return note(sys._getframe(1), room)
+    except Exception as error:
+        if is_own(error.__traceback__):
+            return b""  # such as when the interpreter ends, and nothing can be imported any more
+        raise
+
+
+def look(primitive: Any, may_raise: bool, looks: int) -> tuple[int, Exception | None]:
+    """Look for a deadlock: after how many milliseconds to look again, and an error.
+
+    0: the wait ends with that error; else it is only to be shown, as the waiter has no part in it.
+    """
+    try:
+        with importing:
+            from latchwork.deadlocks import watch
+        return watch.look(primitive, may_raise, looks), None
+    except (DeadlockError, DeadlockWarning) as error:
+        return 0, error.with_traceback(None)
     except ImportError:
-        return b""  # nothing can be imported any more when the interpreter ends
-    return note(sys._getframe(1), room)
-
-
-def look(primitive: Any, may_raise: bool, looks: int) -> int | Exception:
-    """Look for a deadlock; return how many times ``look_after`` the next look may wait, or an error."""
-    try:
-        from latchwork.deadlocks import watch
-    except ImportError:
-        return 1
-    from latchwork.errors import DeadlockError
-
-    try:
-        return watch.look(primitive, may_raise, looks)
-    except DeadlockError as error:
-        return error.with_traceback(None)
+        return RARELY, None  # when the interpreter ends
+    except Exception as error:
+        if is_own(error.__traceback__):
+            return RARELY, error
+        raise  # a signal handler's, or of what the program has made of warnings

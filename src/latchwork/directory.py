@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from latchwork import _core
 from latchwork.errors import (
     CorruptError,
+    LatchworkError,
     NoRoomError,
     UnsafeDirectoryError,
     VersionError,
 )
+from latchwork.passing import passing_over
 
 ENVIRONMENT = "LATCHWORK_DIR"
 PROGRAM = "program-"
@@ -281,3 +283,28 @@ def leave(path: str, arena: "_core.Arena") -> None:
         return
     with contextlib.suppress(OSError):
         remove(path, arena.fd)
+
+
+def arenas(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
+    """The files of all arenas of this user, or of those in one directory."""
+    for folder in [os.path.abspath(place)] if place is not None else candidates():
+        names: list[str] = []
+        with passing_over(OSError, UnsafeDirectoryError):
+            check(folder)
+            names = sorted(os.listdir(folder))
+        for name in names:
+            if name.startswith((PROGRAM, NAMESPACE)):
+                yield os.path.join(folder, name)
+
+
+@contextlib.contextmanager
+def looked_into(path: str) -> "Iterator[_core.Arena | None]":
+    """The arena of that file, without its lock, for eyes only; None if it can't be had."""
+    arena = None
+    with passing_over(OSError, LatchworkError):
+        arena = map_file(path, open_checked(path))
+    try:
+        yield arena
+    finally:
+        if arena is not None:
+            arena.close()

@@ -265,6 +265,8 @@ static PyMethodDef methods[] = {
     {"root", arena_root, METH_NOARGS, PyDoc_STR("root($self, /)\n--\n\nThe pid of the process that began the program; 0 if it is gone, -1 if a child was first.")},
     {"survey", arena_survey, METH_O, PyDoc_STR("survey($self, places, /)\n--\n\nWhat the primitives at these places say, or all if None; nobody is held up.")},
     {"waiting", arena_waiting, METH_NOARGS, PyDoc_STR("waiting($self, /)\n--\n\nWho waits, at which of them.")},
+    {"endless", arena_endless, METH_O,
+     PyDoc_STR("endless($self, pids, /)\n--\n\nWho of these waits without a timeout: pid, thread, since.")},
     {"roster", arena_roster, METH_NOARGS, PyDoc_STR("roster($self, /)\n--\n\nThe pid of each living member, and for how many nanoseconds it has been one.")},
     {"unseen", arena_unseen, METH_NOARGS, PyDoc_STR("unseen($self, /)\n--\n\nFor how many waits there was no room among those who wait.")},
     {"govern", arena_govern, METH_NOARGS, PyDoc_STR("govern($self, /)\n--\n\nFrom now on this process goes by the settings in it.")},

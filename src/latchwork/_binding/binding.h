@@ -43,6 +43,7 @@ struct lw_arena *mapped_arena(PyObject *arena);
 /* survey.c: methods of Arena. */
 PyObject *arena_survey(PyObject *self, PyObject *places);
 PyObject *arena_waiting(PyObject *self, PyObject *unused);
+PyObject *arena_endless(PyObject *self, PyObject *asked);
 PyObject *arena_roster(PyObject *self, PyObject *unused);
 PyObject *arena_unseen(PyObject *self, PyObject *unused);
 PyObject *arena_govern(PyObject *self, PyObject *unused);

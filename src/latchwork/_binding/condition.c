@@ -61,7 +61,7 @@ static int owns_lock(PyObject *self) {
 
 static uint32_t unlock(PyObject *self) {
     Handle *lock = lock_of(self);
-    uint32_t depth = ((Condition *)self)->recursive ? lw_rlock_end(lock->slot) : 0;
+    uint32_t ended = lw_rlock_end(lock->slot), depth = ((Condition *)self)->recursive ? ended : 0;
     if (!lw_lock_release_fast(lock->slot, lock->arena->self_id)) lock_give(lock);
     return depth;
 }

@@ -89,6 +89,9 @@ static PyObject *lock_enter(PyObject *self, PyObject *unused) {
     return acquired_fast(self);
 }
 
+/* Before it is released: who takes it next is nobody known, and not this one, until he says who he is. */
+static inline void unstamp(const Handle *handle) { lw_store_relaxed(&handle->slot->thread, 0); }
+
 bool lock_give(Handle *handle) {
     return lw_tasks_pass(handle->arena, handle->slot) || lw_lock_release_slow(handle->slot, false);
 }
@@ -97,6 +100,7 @@ PyObject *lock_release(PyObject *self, PyObject *unused) {
     (void)unused;
     Handle *handle = (Handle *)self;
     if (handle_is_gone(handle)) return raise_gone();
+    unstamp(handle);
     if (!lw_lock_release_fast(handle->slot, handle->arena->self_id) && !lock_give(handle)) return raise_free();
     Py_RETURN_NONE;
 }

@@ -1,32 +1,20 @@
 /* What a thread does that waits for long: it says where in Python it waits, and looks whether it can ever go on. */
-#include <errno.h>
-
 #include "binding.h"
 #include "../_native/lw_settings.h"
 #include "../_native/lw_several.h"
 
-/* Whether what went wrong is that there was no room for a look: in memory, in the stack, in the table of files. That
- * is no reason to end the wait. */
-static bool had_no_means(void) {
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    bool means = PyErr_GivenExceptionMatches(type, PyExc_RecursionError) || PyErr_GivenExceptionMatches(type, PyExc_MemoryError);
-    if (!means && PyErr_GivenExceptionMatches(type, PyExc_OSError)) {
-        PyObject *number = PyObject_GetAttrString(error, "errno");
-        long code = number && PyLong_Check(number) ? PyLong_AsLong(number) : 0;
-        Py_XDECREF(number);
-        PyErr_Clear();
-        means = code == EMFILE || code == ENFILE || code == ENOMEM;
-    }
-    if (!means) {
-        PyErr_Restore(type, error, traceback);
-        return false;
+/* After a hook has failed: whether that ends the wait. The hooks let nothing out but what a signal handler has raised, which
+ * has a traceback; what has none was raised before they began: no memory, no stack, no interpreter any more. */
+static bool wait_is_over(void) {
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (traceback) {
+        PyErr_Restore(type, value, traceback);
+        return true;
     }
     Py_XDECREF(type);
-    Py_XDECREF(error);
-    Py_XDECREF(traceback);
-    return true;
+    Py_XDECREF(value);
+    return false;
 }
 
 /* Where it waits, for others to read. */
@@ -34,7 +22,7 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
     PyObject *said = call_hook("whereabouts", "(I)", LW_NOTE_TEXT);
     char *text;
     Py_ssize_t length;
-    if (!said) return had_no_means();
+    if (!said) return !wait_is_over();
     int failed = PyBytes_AsStringAndSize(said, &text, &length);
     if (!failed) {
         lw_seen_note(waiting->arena, &waiting->seen, text, (uint32_t)length);
@@ -45,20 +33,23 @@ static bool note(const struct lw_waiting *waiting, const struct lw_several *seve
     return !failed;
 }
 
-/* The hook says how many times as long it may be until the next look. */
+/* The hook says after how many milliseconds to look again, and what has gone wrong with this look, or None; 0: that is to be
+ * raised. */
 static bool look(PyObject *self, struct lw_waiting *waiting, bool may_raise) {
-    PyObject *patience = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
-    if (!patience) return had_no_means();
-    if (PyExceptionInstance_Check(patience)) {
-        /* As if raised by the call that waits: how it was found is nobody's concern. */
-        PyErr_SetObject(PyExceptionInstance_Class(patience), patience);
-        Py_DECREF(patience);
+    PyObject *said = call_hook("look", "(OOI)", self, may_raise ? Py_True : Py_False, waiting->looks);
+    if (!said) return !wait_is_over();
+    unsigned after_ms;
+    PyObject *error;
+    if (!PyArg_ParseTuple(said, "IO", &after_ms, &error)) {
+        Py_DECREF(said);
         return false;
     }
-    long times = PyLong_AsLong(patience);
-    Py_DECREF(patience);
-    if (times == -1 && PyErr_Occurred()) return false;
-    lw_waiting_look_later(waiting, times > 0 ? (uint32_t)times : 1);
+    /* As if raised by the call that waits: how it was found is nobody's concern. */
+    if (error != Py_None) PyErr_SetObject((PyObject *)Py_TYPE(error), error);
+    Py_DECREF(said);
+    if (after_ms == 0) return false;
+    if (PyErr_Occurred()) PyErr_WriteUnraisable(self);
+    lw_waiting_look_later(waiting, after_ms);
     return true;
 }
 

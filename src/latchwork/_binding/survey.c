@@ -1,6 +1,8 @@
 /* What Arena says to those who look at it from outside: latchwork.inspect.reading makes facts of it. */
 #include "../_native/lw_survey.h"
 
+#include <stdlib.h>
+
 #include "../_native/lw_member.h"
 #include "../_native/lw_name.h"
 #include "../_native/lw_settings.h"
@@ -87,6 +89,42 @@ PyObject *arena_waiting(PyObject *self, PyObject *unused) {
         char note[LW_NOTE_TEXT];
         if (lw_waiter_read(arena, i, &row, note) && !add(list, waiter(arena, &row, note))) Py_CLEAR(list);
     }
+    return list;
+}
+
+static bool is_among(uint32_t pid, const uint32_t *pids, Py_ssize_t count) {
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (pids[i] == pid) return pid != 0;
+    return false;
+}
+
+static PyObject *endless(struct lw_arena *arena, const uint32_t *pids, Py_ssize_t count) {
+    PyObject *list = PyList_New(0);
+    uint32_t ready = list ? lw_load_acq(&arena->header->waiters_ready) : 0, last = 0, pid = 0;
+    for (uint32_t i = 0; list && i < ready; i++) {
+        uint32_t member = lw_load_acq(&arena->waiters[i].member);
+        struct lw_waiter row;
+        if (member == 0) continue;
+        if (member != last) pid = pid_of(arena, member);
+        last = member;
+        if (!is_among(pid, pids, count) || !lw_waiter_is_endless(arena, i, &row) || row.member != member) continue;
+        if (!add(list, Py_BuildValue("IIL", pid, row.thread, (long long)row.since_ns))) Py_CLEAR(list);
+    }
+    return list;
+}
+
+PyObject *arena_endless(PyObject *self, PyObject *asked) {
+    struct lw_arena *arena = mapped_arena(self);
+    Py_ssize_t count = arena ? PySequence_Size(asked) : -1;
+    uint32_t *pids = count < 0 ? NULL : malloc(((size_t)count + 1) * sizeof *pids);
+    if (!pids) return count < 0 ? NULL : PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pid = PySequence_GetItem(asked, i);
+        pids[i] = pid ? (uint32_t)PyLong_AsUnsignedLong(pid) : 0;
+        Py_XDECREF(pid);
+    }
+    PyObject *list = PyErr_Occurred() ? NULL : endless(arena, pids, count);
+    free(pids);
     return list;
 }
 

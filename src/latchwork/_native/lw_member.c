@@ -31,9 +31,27 @@ static inline lw_word *alive_word(struct lw_member *member) {
 
 static bool on_main_thread(void) { return (pid_t)syscall(SYS_gettid) == getpid(); }
 
-static uint64_t pid_namespace(void) {
+static uint64_t ask_pid_namespace(void) {
     struct stat file;
     return stat("/proc/self/ns/pid", &file) == 0 ? (uint64_t)file.st_ino : 0;
+}
+
+/* A process never changes its own; but a child may be of another one. */
+static lw_word namespace_known;
+static uint64_t namespace_found;
+
+static void forget_namespace(void) { lw_store_relaxed(&namespace_known, 0); }
+
+static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_namespace); }
+
+static uint64_t pid_namespace(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    if (!lw_load_acq(&namespace_known)) {
+        __atomic_store_n(&namespace_found, ask_pid_namespace(), __ATOMIC_RELAXED);
+        lw_store_rel(&namespace_known, 1);
+    }
+    return __atomic_load_n(&namespace_found, __ATOMIC_RELAXED);
 }
 
 /* Fields 3 and 22 of /proc/PID/stat: the second field may hold anything, so count from its last ')'. */
@@ -76,6 +94,7 @@ bool lw_member_is_mute(const struct lw_arena *arena, uint32_t id) {
 
 uint32_t lw_member_pid(const struct lw_arena *arena, uint32_t id) {
     struct lw_member *member = &arena->members[lw_member_index(id)];
+    if (member->namespace != pid_namespace()) return 0;
     uint32_t heir = lw_load_acq(&member->heir);
     bool died = lw_load_acq(alive_word(member)) & FUTEX_OWNER_DIED;
     return died && heir && lw_member_alive(arena, id) ? heir : member->pid;

@@ -28,7 +28,7 @@ enum lw_status lw_member_attach(struct lw_arena *arena, uint32_t family, uint32_
 void lw_member_lock_alive(struct lw_arena *arena);
 bool lw_member_has_alive(const struct lw_arena *arena);
 
-/* Of its process; of its heir, if it lives on in that. */
+/* Of its process; of its heir, if it lives on in that. 0: it is of another pid namespace, where that number is somebody else's. */
 uint32_t lw_member_pid(const struct lw_arena *arena, uint32_t id);
 /* By shared memory alone. May say true of one that died without a word: then lw_member_recheck tells. */
 bool lw_member_alive(const struct lw_arena *arena, uint32_t id);

@@ -92,7 +92,8 @@ __attribute__((no_sanitize("thread"))) static void copy_out(void *to, const void
     for (size_t i = 0; i < length; i++) ((char *)to)[i] = source[i];
 }
 
-bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
+/* `note`: NULL, or where to. */
+static bool read_entry(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char *note) {
     const struct lw_waiter *entry = &arena->waiters[index];
     for (int i = 0; i < TRIES; i++) {
         uint32_t member = lw_load_acq(&entry->member);
@@ -101,12 +102,20 @@ bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *co
         if (seq & 1u) continue;
         copy_out(copy, entry, sizeof *copy);
         if (copy->noted > LW_NOTE_TEXT) continue;
-        copy_out(note, arena->notes + (size_t)index * LW_NOTE_TEXT, copy->noted);
+        if (note) copy_out(note, arena->notes + (size_t)index * LW_NOTE_TEXT, copy->noted);
         atomic_thread_fence(memory_order_acquire);
         if (lw_load_relaxed(&entry->seq) == seq && lw_load_relaxed(&entry->member) == member)
             return copy->writer == member;
     }
     return false;
+}
+
+bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]) {
+    return read_entry(arena, index, copy, note);
+}
+
+bool lw_waiter_is_endless(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy) {
+    return read_entry(arena, index, copy, NULL) && copy->until_ns == LW_FOREVER;
 }
 
 static int64_t epoch_ns(void) {
@@ -150,9 +159,9 @@ void lw_waiting_end(struct lw_waiting *waiting) {
 
 struct lw_waiting *lw_waiting_here(void) { return innermost; }
 
-static int64_t next_look(uint32_t times) {
+static int64_t next_look(void) {
     uint32_t look_ms = lw_look_ms();
-    return look_ms == LW_LOOK_NEVER ? LW_FOREVER : lw_now_ns() + (int64_t)look_ms * times * 1000000;
+    return look_ms == LW_LOOK_NEVER ? LW_FOREVER : lw_now_ns() + (int64_t)look_ms * 1000000;
 }
 
 /* In a child that was forked in the middle of it, it waits anew. */
@@ -164,7 +173,7 @@ int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns) {
     if (is_new(waiting)) {
         waiting->slept = true;
         waiting->looks = 0;
-        waiting->look_ns = next_look(1);
+        waiting->look_ns = next_look();
         if (waiting->slot) {
             struct lw_waiter said = lw_waiter_now(waiting->arena, waiting->slot, waiting->wants, waiting->deadline_ns);
             lw_seen_begin(waiting->arena, &waiting->seen, &said);
@@ -175,8 +184,10 @@ int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns) {
 
 bool lw_waiting_looks(struct lw_waiting *waiting) {
     if (waiting->look_ns == LW_FOREVER || lw_now_ns() < waiting->look_ns) return false;
-    waiting->look_ns = next_look(1);
+    waiting->look_ns = next_look();
     return true;
 }
 
-void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times) { waiting->look_ns = next_look(times); }
+void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms) {
+    if (waiting->look_ns != LW_FOREVER) waiting->look_ns = lw_now_ns() + (int64_t)after_ms * 1000000;
+}

@@ -42,14 +42,16 @@ void lw_waiting_served(struct lw_waiting *waiting);
 struct lw_waiting *lw_waiting_here(void);
 /* Just before each sleep; how long that may be. */
 int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns);
-/* Whether its time to look has come. The next one comes as much later, or so many times as much. */
+/* Whether its time to look has come. The next one comes as much later, or when that is said. */
 bool lw_waiting_looks(struct lw_waiting *waiting);
-void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t times);
+void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms);
 
 /* What an entry says of a wait that begins now. */
 struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,
                                int64_t deadline_ns);
 /* A copy of what stands there, with its note; false: nobody's, a dead one's, or it can't be read now. */
 bool lw_waiter_read(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy, char note[LW_NOTE_TEXT]);
+/* The same without the note, of who waits without a timeout; false: nobody does there. */
+bool lw_waiter_is_endless(struct lw_arena *arena, uint32_t index, struct lw_waiter *copy);
 
 #endif

@@ -2,7 +2,3 @@
 
 docs/deadlocks.md says what is found and what is not; docs/design/006-deadlocks.md why.
 """
-
-from latchwork.deadlocks.look import Mode, look
-
-__all__ = ["Mode", "look"]

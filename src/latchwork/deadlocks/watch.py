@@ -1,54 +1,90 @@
-"""What the core calls when a thread has waited for long: whether and how often it looks."""
+"""What the core calls when a thread has waited for long: a glance, and a look if that says so.
 
+Every process in which a thread waits for long imports this: nothing of what a look needs.
+"""
+
+import os
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
-from latchwork import _core, program
-from latchwork.deadlocks.look import Mode
-from latchwork.deadlocks.look import look as look_around
-from latchwork.inspect import looking, reading
+from latchwork import _core, _hooks, directory, program
 from latchwork.settings import MODES
 
-PATIENCE = 32  # times look_after: how rare looks become that find nothing
+PATIENCE = 8  # times look_after: how rare looks become that find nothing
+Waiting = dict[tuple[int, int], int]  # pid and thread; since when
+LAST = 0xFFFFFFFE  # milliseconds, as the core counts them
 
 
 def look(primitive: Any, may_raise: bool, looks: int) -> int:
-    """Look for a deadlock; return how many times as long the next look may wait.
+    """Look for a deadlock; return after how many milliseconds to look again.
 
     A deadlock begins with a wait, and who begins it looks soon: so those that have found none look less
     and less often. DeadlockError; DeadlockWarning, where warnings are errors.
     """
     program.follow()
     look_ms, deadlock = _core.settings()
-    found = next(map(reading.Found._make, primitive._arena.survey([primitive._place])), None)
-    if found is not None and _may_be(found):
-        mode = Mode(MODES[found.deadlock or deadlock])
-        if look_around(looking.waited, mode, look_ms / 1000, may_raise=may_raise):
-            return 1
-    return min(1 << min(looks, 10), PATIENCE)
+    again = None
+    for _, _, kind, *_, wish, holdings, _ in primitive._arena.survey([primitive._place]):
+        mode = MODES[wish or deadlock]
+        waiting: Waiting = {}
+        owners = {pid for pid, *_ in holdings}
+        if mode != "ignore" and _may_be(_core.KINDS[kind], owners, waiting):
+            turn = _turn_ms(holdings, waiting, look_ms) if looks == 1 else 0
+            again = turn or _look(mode, look_ms, may_raise)
+    return min(look_ms * min(1 << looks, PATIENCE) if again is None else again, LAST)
 
 
-def _may_be(found: reading.Found) -> bool:
-    """Whether all who hold it wait for ever themselves: cheap to see, and mostly not so."""
-    owners = {pid for pid, *_ in found.holdings}
+def _look(mode: str, look_ms: int, may_raise: bool) -> int | None:
+    with _hooks.importing:
+        from latchwork.deadlocks.look import Mode, look
+        from latchwork.inspect.looking import waited
+
+    again = look(waited, Mode(mode), look_ms / 1000, may_raise=may_raise)
+    return None if again is None else max(1, int(again * 1000))
+
+
+def _may_be(kind: str, owners: set[int], waiting: Waiting) -> bool:
+    """Whether those who hold it wait for ever themselves: cheap to see, and mostly not so.
+
+    All of them; but a writer waits for each of the readers, and who waits behind it as well. ``waiting``
+    is filled with those that were seen.
+    """
+    shared = kind == "RWLOCK"
     if not owners:
-        return _core.KINDS[found.kind] == "RWLOCK"  # read, behind a writer that waits
-    for waiting in _waiting_for_ever():
-        owners -= waiting
+        return shared  # nobody has it: behind a writer that is about to
+    of = (*owners, os.getpid())
+    for rows in _arenas(of):
+        pids = {pid for pid, _, _ in rows}
+        waiting.update(((pid, thread), since) for pid, thread, since in rows)
+        if shared and owners & pids:
+            return True
+        owners = owners - pids
         if not owners:
             return True
     return False
 
 
-def _waiting_for_ever() -> Iterator[set[int]]:
-    """The pids of those, arena by arena."""
-    own = dict(reading.own_places())
-    for arena in own.values():
-        yield _pids(arena.waiting())
-    for path in reading.paths():
-        if path not in own and (rows := reading.rows_of(path)):
-            yield _pids(rows)
+def _turn_ms(holdings: list[tuple[int, ...]], waiting: Waiting, look_ms: int) -> int:
+    """In how many milliseconds to look, if the owner began to wait after this thread; or else 0.
+
+    Who is not the last of a deadlock lets that one act first, and has no need to look before.
+    """
+    mine = waiting.get((os.getpid(), threading.get_native_id()), 0)
+    its = max((waiting.get((pid, who), 0) for pid, who, *_ in holdings), default=0)
+    if not mine or its <= mine:
+        return 0
+    return min(max(its // 1_000_000 + 2 * look_ms - time.time_ns() // 1_000_000, 1), look_ms)
 
 
-def _pids(rows: list[Any]) -> set[int]:
-    return {row.pid for row in map(reading.Row._make, rows) if row.until_ns is None}
+def _arenas(pids: tuple[int, ...]) -> Iterator[list[tuple[int, int, int]]]:
+    """Who of these waits for ever, arena by arena."""
+    own = {place.path: place.arena for place in program.places()}
+    for mine in own.values():
+        yield mine.endless(pids)
+    for path in directory.arenas():
+        if path not in own:
+            with directory.looked_into(path) as other:
+                if other is not None:
+                    yield other.endless(pids)

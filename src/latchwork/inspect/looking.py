@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from latchwork import program
+from latchwork import directory, program
 from latchwork.inspect import reading
 from latchwork.inspect.model import Statistics, View
 from latchwork.primitives._primitive import DEFAULT_NAMESPACE, check_name
@@ -33,7 +33,7 @@ def views(
 
 def _views(namespace: str | None, place: str | os.PathLike[str] | None) -> Iterator[View]:
     wanted = None if namespace is None else program.namespace_file(namespace)
-    for path in reading.paths(place):
+    for path in directory.arenas(place):
         if wanted is not None and os.path.basename(path) != wanted:
             continue
         seen = reading.look(path)
@@ -61,11 +61,11 @@ def find(name: str, namespace: str = DEFAULT_NAMESPACE) -> list[Statistics]:
 
 def waited() -> list[View]:
     """Of all arenas, what somebody waits for: as much as deadlocks are found in."""
-    own = {path: arena for path, arena in reading.own_places()}
+    own = {place.path: place.arena for place in program.places()}
     found = [
         reading.view_of(path, arena, only_waited=True, members=False) for path, arena in own.items()
     ]
-    for path in reading.paths():
+    for path in directory.arenas():
         if path not in own:
             other = reading.look(path, only_waited=True, members=False)
             if other is not None and other.primitives:

@@ -4,6 +4,8 @@ import itertools
 import os
 from collections.abc import Iterator
 
+from latchwork.passing import passing_over
+
 PATCHING, COMMAND = "latchwork", "latchwork.cli"
 STARTERS = ("multiprocessing.spawn", "multiprocessing.forkserver")
 WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
@@ -29,20 +31,16 @@ def program(pid: int) -> str:
 
 
 def _words(pid: int) -> list[str]:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            text = file.read(1 << 14)
-    except OSError:
-        return []
-    return [word.decode("utf-8", "replace") for word in text.split(b"\0")[:-1]]
+    with passing_over(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        text = file.read(1 << 14)
+        return [word.decode("utf-8", "replace") for word in text.split(b"\0")[:-1]]
+    return []
 
 
 def _parent(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return int(stat.read().rpartition(b")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
+    with passing_over(OSError, IndexError, ValueError), open(f"/proc/{pid}/stat", "rb") as stat:
+        return int(stat.read().rpartition(b")")[2].split()[1])
+    return 0
 
 
 def _called(words: list[str]) -> str:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from latchwork import _core, directory, sites
 from latchwork import program as programs_arena
-from latchwork.errors import GoneError, LatchworkError
+from latchwork.errors import GoneError
 from latchwork.inspect import threads
 from latchwork.inspect.model import Member, Owner, Statistics, View, Waiter
 from latchwork.inspect.programs import program as program_of
-from latchwork.inspect.whereabouts import read as read_note
+from latchwork.whereabouts import read as read_note
 
 TASK = 0x80000000
 STAMPS = 1 << 32  # after so many hundredths of a second, 497 days, a stamp comes round
@@ -225,7 +225,7 @@ def _thread(pid: int, who: int, kind: str) -> int | None:
     """The thread that owns. What an ended thread acquired is its process's, but for an RLock."""
     if who == 0 or who & TASK:
         return None
-    return who if kind == "RLock" or os.path.exists(f"/proc/{pid}/task/{who}") else None
+    return who if kind == "RLock" or os.access(f"/proc/{pid}/task/{who}", os.F_OK) else None
 
 
 def _numbers(kind: str, found: Found, waiting: int) -> tuple[int | None, int | None]:
@@ -283,47 +283,10 @@ def view_of(
     )
 
 
-def paths(place: str | os.PathLike[str] | None = None) -> Iterator[str]:
-    """The files of all arenas of this user, or of those in one directory."""
-    for folder in [os.path.abspath(place)] if place is not None else directory.candidates():
-        try:
-            directory.check(folder)
-            names = sorted(os.listdir(folder))
-        except OSError:
-            continue
-        for name in names:
-            if name.startswith((directory.PROGRAM, directory.NAMESPACE)):
-                yield os.path.join(folder, name)
-
-
 def look(path: str, **how: Any) -> View | None:
     """What there is in the arena of that file; None if it can't be read, or nobody uses it any more."""
-    try:
-        arena = directory.map_file(path, directory.open_checked(path))
-    except (OSError, LatchworkError):
-        return None
-    try:
-        return view_of(path, arena, **how)
-    finally:
-        arena.close()
-
-
-def rows_of(path: str) -> list[Any]:
-    """All who wait in the arena of that file, as the core says it."""
-    try:
-        arena = directory.map_file(path, directory.open_checked(path))
-    except (OSError, LatchworkError):
-        return []
-    try:
-        return arena.waiting()
-    finally:
-        arena.close()
-
-
-def own_places() -> Iterator[tuple[str, "_core.Arena"]]:
-    """The arenas that this process is a member of."""
-    for place in programs_arena.places():
-        yield place.path, place.arena
+    with directory.looked_into(path) as arena:
+        return None if arena is None else view_of(path, arena, **how)
 
 
 def statistics_of(primitive: Any) -> Statistics:

@@ -1,7 +1,8 @@
 """Threads of other processes, as the kernel shows them."""
 
-import contextlib
 import os
+
+from latchwork.passing import passing_over
 
 HELPER = b"latchwork-wait"  # the core's own threads, which hold and release nothing
 DEAD = b"ZXx"
@@ -18,9 +19,9 @@ def _name_and_state(pid: int, thread: int) -> tuple[bytes, bytes]:
 def living(pid: int) -> frozenset[int]:
     """The kernel's ids of the threads of a process that could release something; none if it is dead."""
     found = set()
-    with contextlib.suppress(OSError):
+    with passing_over(OSError):
         for entry in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
+            with passing_over(OSError):  # it ended meanwhile
                 name, state = _name_and_state(pid, int(entry))
                 if name != HELPER and state not in DEAD:
                     found.add(int(entry))
@@ -37,7 +38,6 @@ def runs(pid: int, thread: int) -> bool:
 
 def asleep(pid: int, thread: int) -> bool:
     """Whether a thread sleeps now: neither runs, nor is ready to, nor is stopped, nor gone."""
-    try:
+    with passing_over(OSError):
         return _name_and_state(pid, thread)[1] == ASLEEP
-    except OSError:
-        return False
+    return False

@@ -60,6 +60,7 @@ class Wait:
             self.needs is Needs.ANYBODY
             or self.waiter.until is not None
             or self.node.kind == "tasks"
+            or not self.node.pid  # of another pid namespace: which of its threads is not known
             or not self.edges
         )
 
