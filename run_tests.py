@@ -31,7 +31,8 @@ ONCE = (
             *("cli_run_signals", "cli_explain", "cli_rm", "cli_top", "cli_views", "man_page"),
             *("death_barrier", "death_condition", "deadlock_graph"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
-            "profiling_trace",
+            *("configure", "inspect_dead", "inspect_ended", "inspect_hammered", "inspect_repr"),
+            *("inspect_statistics", "inspect_views", "inspect_waiters", "profiling_trace"),
         )
     ),
 )

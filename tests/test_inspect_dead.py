@@ -32,36 +32,37 @@ def test_the_killed_do_not_wait(outsider):
         party.process.join()
 
 
-def test_one_whose_death_the_kernel_does_not_tell_is_seen_dead_by_its_number(run):
-    """It met us on a thread: no robust mutex of its main thread is in the arena."""
-    source = """
-import subprocess, sys, os, signal
-import latchwork, latchwork.inspect
-child = subprocess.Popen([sys.executable, "-c", '''
+MET_ON_A_THREAD = """
+import os, subprocess, sys, time
+import latchwork
+CHILD = '''
 import threading
 import latchwork
 def use():
     lock, event = latchwork.Lock(name="l"), latchwork.Event(name="e")
     lock.acquire()
+    print("held", flush=True)
     event.wait()
 worker = threading.Thread(target=use)
 worker.start()
 worker.join()
-'''])
-import time
-end = time.monotonic() + 30
-def seen():
-    return [(bool(one.owners), len(one.waiters)) for name in "le" for one in latchwork.inspect.find(name)]
-while seen() != [(True, 0), (False, 1)]:
-    assert time.monotonic() < end
-    time.sleep(0.01)
+'''
+child = subprocess.Popen([sys.executable, "-c", CHILD], stdout=subprocess.PIPE)
+child.stdout.readline()
 lock, event = latchwork.Lock(name="l"), latchwork.Event(name="e")
-assert lock.statistics().owners and event.statistics().waiters
+end = time.monotonic() + 30
+while not event.statistics().waiters:
+    assert time.monotonic() < end
+assert lock.statistics().owner.pid == child.pid
 child.kill()
-os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+child.wait()
 print(lock.statistics().owners, event.statistics().waiters)
 """
-    assert run(source) == "() ()"
+
+
+def test_one_whose_death_the_kernel_does_not_tell_is_seen_dead_by_its_number(run):
+    """It met us on a thread: no robust mutex of its main thread is in the arena."""
+    assert run(MET_ON_A_THREAD) == "() ()"
 
 
 def test_the_places_of_the_killed_are_used_again():
