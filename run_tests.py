@@ -30,6 +30,7 @@ ONCE = (
             *("cli_bench", "cli_clean", "cli_completion", "cli_doctor", "cli_flock", "cli_run"),
             *("cli_run_signals", "cli_explain", "cli_rm", "cli_top", "cli_views", "man_page"),
             *("death_barrier", "death_condition", "deadlock_graph"),
+            *("deadlocks_apart", "deadlocks_given_up"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
             *("configure", "inspect_dead", "inspect_ended", "inspect_hammered", "inspect_repr"),
             *("inspect_statistics", "inspect_views", "inspect_waiters", "profiling_trace"),

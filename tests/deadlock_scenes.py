@@ -14,6 +14,7 @@ from remote import Remote, There, serve, until
 from latchwork.errors import DeadlockWarning
 
 QUICK = 0.15  # seconds, for most
+UNHURRIED = 0.5  # where it matters who tells: the next one's turn comes after twice as long
 FUTEXES = ("202", "98", "449")
 
 

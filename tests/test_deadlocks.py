@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from actors import SOON
-from deadlock_scenes import QUICK, Scene, close, record
+from deadlock_scenes import QUICK, UNHURRIED, Scene, close, record
 from party import FORK
 
 import latchwork
@@ -28,31 +28,44 @@ def cast(scene, number):
     ("number", "kind"),
     [(2, latchwork.Lock), (3, latchwork.RLock), (10, latchwork.RLock)],
 )
-def test_a_circle_of_processes_is_told_once_within_two_seconds(scene, number, kind):
-    """With the settings as they are without any."""
+def test_a_circle_of_processes_is_told_once_within_two_seconds(tmp_path, number, kind):
+    """With the settings as they are without any. A machine that is busy gets more than one try."""
+    for times in range(3):
+        scene = Scene(tmp_path / f"told{times}")
+        try:
+            took = told_ring(scene, number, kind)
+        finally:
+            scene.end()
+        print(f"{number} processes: told {took:.3f} s after the last one began to wait")
+        if took < 2:
+            return
+    raise AssertionError("never within two seconds")
+
+
+def told_ring(scene, number, kind):
     primitives = [kind() for _ in range(number)]
     parties = cast(scene, number)
     closed = close(scene, parties, primitives)
     told = scene.telling()
-    print(
-        f"{number} processes: told {told['when'] - closed:.3f} s after the last one began to wait"
-    )
-    assert told["when"] - closed < 2
     assert told["kind"] == "DeadlockWarning"
-    assert told["pid"] == parties[-1].pid
     assert told["text"].startswith("Probable" if kind is latchwork.Lock else "Deadlock")
     for who in parties:
         assert f"({who.pid}) of process {who.pid} (" in told["text"]
-    assert told["text"].count("party.py:") >= number
     for primitive in primitives:
         assert primitive.statistics().title in told["text"]
+    took = told["when"] - closed
+    if took < 2:  # else it was the next one's turn
+        assert told["pid"] == parties[-1].pid
+        assert told["text"].count("party.py:") >= number
     if number == 2:
         assert scene.stays_told(1, 1.3)  # others have looked, and the first one again
+    return took
 
 
 @pytest.mark.parametrize("ctx", [FORK, SPAWN], ids=["fork", "spawn"])
 def test_threads_of_two_processes(tmp_path, ctx, quick):
     """Each process has threads that could go on; these two can't."""
+    quick(look_after=UNHURRIED)
     scene = Scene(tmp_path / "told", ctx)
     first, second = latchwork.RLock(), latchwork.Lock()
     here, there = scene.process(), scene.process()
@@ -190,6 +203,7 @@ def test_what_a_task_has_while_its_loop_is_blocked(scene, quick):
 
 def test_a_reader_that_does_not_wait_helps_nobody_behind_the_writer(scene, quick):
     """The last one to wait finds it, though one of those who read is free."""
+    quick(look_after=UNHURRIED)
     rw, lock = latchwork.RWLock(), latchwork.Lock()
     reads, also, writes, behind = cast(scene, 4)
     for who in (reads, also):

@@ -10,17 +10,17 @@ import uuid
 
 import pytest
 from cli_scene import LATCHWORK
-from deadlock_scenes import QUICK, close
+from deadlock_scenes import QUICK, UNHURRIED, close
 from remote import until
 
 import latchwork
 import latchwork.inspect
 
-SHARED = f"""
+SHARED = """
 import sys
 import latchwork
 
-latchwork.configure(look_after={QUICK})
+latchwork.configure(look_after=60)  # not to be first
 first, second = (latchwork.RLock(name=name) for name in sys.argv[1:3])
 own, ready = latchwork.RLock(), latchwork.Event()
 
@@ -97,6 +97,7 @@ def all_waiters():
 
 
 def test_a_circle_through_two_namespaces_and_the_programs_own_arena(scene, names, quick):
+    quick(look_after=UNHURRIED)
     locks = [
         latchwork.RLock(name=names[0], namespace=names[0]),
         latchwork.RLock(name=names[0], namespace=names[1]),
