@@ -8,6 +8,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from threading import get_native_id
 from typing import Any, NamedTuple
 
 from latchwork import _core, directory, sites
@@ -205,8 +206,10 @@ class Reader:
 def _has_it(row: Row, found: Found) -> bool:
     """Whether it has what it waits for, and was interrupted before it could take its entry away.
 
-    One that waits for its own Lock does so asleep.
+    One that waits for its own Lock does so asleep, or looks around just now.
     """
+    if (row.pid, row.thread) == (os.getpid(), get_native_id()):
+        return False
     mine = any((pid, who) == (row.pid, row.thread) for pid, who, *_ in found.holdings)
     return mine and not row.is_task and threads.runs(row.pid, row.thread)
 
