@@ -1,19 +1,27 @@
 """A program with unnamed primitives: a child waits for a Lock that it holds, another for an Event."""
 
+import ctypes
 import multiprocessing
 import signal
 import sys
 
 import latchwork
 
+PR_SET_PDEATHSIG = 1
 lock = latchwork.Lock()
 
 
+def end_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def take():
+    end_with_parent()
     lock.acquire()
 
 
 def wait(event):
+    end_with_parent()
     event.wait()
 
 

@@ -137,7 +137,7 @@ def test_what_a_program_has_without_a_name(start, show):
     program = start("standing_program.py")
     until_waiting(2)
     taking, waiting = map(int, program.said)
-    place = "standing_program.py:9"
+    place = "standing_program.py:11"
     rows = [line.split("\t") for line in show("ls")[1].splitlines()[1:]]
     assert {row[2] for row in rows} == {f"{program.pid} (standing_program.py)"}
     (lock,) = [row for row in rows if row[0] == "Lock"]
