@@ -1,10 +1,13 @@
 """What is made of two looks between which something has changed."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
+from remote import until
 
 from latchwork import _core
 from latchwork.inspect import threads
@@ -66,10 +69,17 @@ def test_one_that_was_chosen_is_no_waiter():
 
 
 def test_one_that_has_it_and_runs_is_no_waiter_for_it():
-    """This thread runs; one that waits for a Lock that it has itself is asleep."""
+    """One that waits for a Lock that it has itself is asleep, or looks around just now."""
     me = os.getpid(), threading.get_native_id()
     holding = (*me, 100, 1, False)
-    assert seen(found(holdings=[holding]), [row(*me)], [row(*me)]).waiters == ()
+    assert len(seen(found(holdings=[holding]), [row(*me)], [row(*me)]).waiters) == 1
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        runs = busy.pid, busy.pid
+        holding = (*runs, 100, 1, False)
+        try:
+            until(lambda: not seen(found(holdings=[holding]), [row(*runs)], [row(*runs)]).waiters)
+        finally:
+            busy.kill()
     sleeping, over = threading.Event(), threading.Event()
 
     def sleep():

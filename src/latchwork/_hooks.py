@@ -64,7 +64,7 @@ def whereabouts(room: int) -> bytes:
             from latchwork.whereabouts import note
         return note(sys._getframe(1), room)
     except Exception as error:
-        if is_own(error.__traceback__):
+        if is_own(error):
             return b""  # such as when the interpreter ends, and nothing can be imported any more
         raise
 
@@ -83,6 +83,6 @@ def look(primitive: Any, may_raise: bool, looks: int) -> tuple[int, Exception | 
     except ImportError:
         return RARELY, None  # when the interpreter ends
     except Exception as error:
-        if is_own(error.__traceback__):
+        if is_own(error):
             return RARELY, error
         raise  # a signal handler's, or of what the program has made of warnings

@@ -5,6 +5,7 @@ it, and what they raise has to end the wait, as ever: also a TimeoutError, which
 """
 
 import os
+import sys
 from types import TracebackType
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -27,16 +28,27 @@ class passing_over:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        return isinstance(error, self._kinds) and is_own(traceback)
+        return isinstance(error, self._kinds) and is_own(error)
 
 
-def is_own(traceback: TracebackType | None) -> bool:
-    """Whether it comes from Latchwork's own lines or the standard library's: no handler is in those."""
-    if traceback is None:
-        return True
-    while traceback.tb_next is not None:
+def is_own(error: BaseException) -> bool:
+    """Whether it comes from Latchwork's own lines or the standard library's, and from nobody else's.
+
+    A signal handler has a line of its own among those that it went through. What another thread has
+    injected (``PyThreadState_SetAsyncExc``) has none: but mostly a class of its own.
+    """
+    home = type(error).__module__.partition(".")[0]
+    if home != "latchwork" and home not in sys.stdlib_module_names:
+        return False
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not _is_own_file(traceback.tb_frame.f_code.co_filename):
+            return False
         traceback = traceback.tb_next
-    file = traceback.tb_frame.f_code.co_filename
+    return True
+
+
+def _is_own_file(file: str) -> bool:
     if file.startswith((PACKAGE, "<frozen ")):
         return True
     return file.startswith(LIBRARY) and not any(part in file for part in ADDED)

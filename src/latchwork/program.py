@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from latchwork import _core, cleaning, directory
 from latchwork.errors import GoneError, LatchworkError
+from latchwork.passing import passing_over
 
 ENVIRONMENT = "LATCHWORK_PROGRAM"
 
@@ -84,7 +85,7 @@ def _starter() -> int:
     parent = os.getppid()
     if not _was_started() or multiprocessing.get_start_method(allow_none=True) != "forkserver":
         return parent
-    with contextlib.suppress(OSError), open(f"/proc/{parent}/stat", "rb") as stat:
+    with passing_over(OSError), open(f"/proc/{parent}/stat", "rb") as stat:
         return int(stat.read().rpartition(b")")[2].split()[1])
     return parent
 
@@ -157,7 +158,7 @@ def follow() -> None:
     """
     if _program is not None or not _was_started():
         return
-    with _lock, contextlib.suppress(OSError, LatchworkError):
+    with _lock, passing_over(OSError, LatchworkError):
         if _program is None and (place := _join(_file_name(), make=False)):
             _settle(place)
 

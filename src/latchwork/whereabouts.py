@@ -4,7 +4,8 @@ import os
 import threading
 from types import FrameType
 
-PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+from latchwork.passing import PACKAGE
+
 COMMANDS = os.path.join(PACKAGE, "cli") + os.sep
 TOUR = os.path.join(PACKAGE, "tour.py")  # a program as any other
 NAME_MAX = 60  # bytes

@@ -57,7 +57,9 @@ static bool looks(PyObject *self, struct lw_waiting *waiting, const struct lw_se
     if (PyErr_CheckSignals() < 0) return false;
     if (!lw_waiting_looks(waiting)) return true;
     if (waiting->looks++ == 0 && !note(waiting, several)) return false;
-    return several || look(self, waiting, may_raise);
+    /* What ends by itself, or by anybody, is in no deadlock. */
+    bool may_last = !several && waiting->deadline_ns == LW_FOREVER && waiting->wants != LW_WANTS_EVENT;
+    return !may_last || look(self, waiting, may_raise);
 }
 
 bool wait_goes_on(PyObject *self, struct lw_waiting *waiting) { return looks(self, waiting, NULL, true); }

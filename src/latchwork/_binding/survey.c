@@ -83,7 +83,7 @@ PyObject *arena_waiting(PyObject *self, PyObject *unused) {
     (void)unused;
     struct lw_arena *arena = mapped_arena(self);
     PyObject *list = arena ? PyList_New(0) : NULL;
-    uint32_t ready = list ? lw_load_acq(&arena->header->waiters_ready) : 0;
+    uint32_t ready = list ? lw_waiters_ready(arena) : 0;
     for (uint32_t i = 0; list && i < ready; i++) {
         struct lw_waiter row;
         char note[LW_NOTE_TEXT];
@@ -100,7 +100,7 @@ static bool is_among(uint32_t pid, const uint32_t *pids, Py_ssize_t count) {
 
 static PyObject *endless(struct lw_arena *arena, const uint32_t *pids, Py_ssize_t count) {
     PyObject *list = PyList_New(0);
-    uint32_t ready = list ? lw_load_acq(&arena->header->waiters_ready) : 0, last = 0, pid = 0;
+    uint32_t ready = list ? lw_waiters_ready(arena) : 0, last = 0, pid = 0;
     for (uint32_t i = 0; list && i < ready; i++) {
         uint32_t member = lw_load_acq(&arena->waiters[i].member);
         struct lw_waiter row;

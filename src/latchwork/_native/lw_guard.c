@@ -3,6 +3,7 @@
 #include <limits.h>
 
 #include "lw_crash.h"
+#include "lw_waiter.h"
 
 static void wake_all(const struct lw_arena *arena, const struct lw_slot *slot) {
     struct lw_walk walk = lw_cells_begin(slot);
@@ -26,10 +27,12 @@ void lw_guard_enter(struct lw_arena *arena, struct lw_slot *slot, bool *settle) 
     if (lw_lock_try(slot, arena->self_id)) return;
     struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
     enum lw_acquired acquired;
+    struct lw_waiting *paused = lw_waiting_pause();
     do {
         /* A signal's handler runs when the caller gets back to Python: very soon. */
         acquired = lw_lock_acquire_slow(arena, slot, &wait);
     } while (acquired == LW_SIGNAL);
+    lw_waiting_resume(paused);
     *settle = acquired == LW_ABANDONED;
     if (*settle) wake_all(arena, slot);
 }

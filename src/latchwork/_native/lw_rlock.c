@@ -5,7 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-_Thread_local uint32_t lw_this_thread LW_THREAD_ID_MODEL;
+_Thread_local uint32_t lw_this_thread;
 
 /* The thread that forks is another one in the child. */
 static void forget(void) { lw_this_thread = 0; }

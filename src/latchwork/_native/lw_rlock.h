@@ -20,13 +20,7 @@
 #include "lw_stamp.h"
 
 /* The kernel's id of this thread, asked for once. */
-#if defined(__GLIBC__)
-/* It is read at each acquisition; the libraries that are loaded later share some room for variables like this one. */
-#define LW_THREAD_ID_MODEL __attribute__((tls_model("initial-exec")))
-#else
-#define LW_THREAD_ID_MODEL
-#endif
-extern _Thread_local uint32_t lw_this_thread LW_THREAD_ID_MODEL;
+extern _Thread_local uint32_t lw_this_thread;
 uint32_t lw_ask_thread_id(void);
 static inline uint32_t lw_thread_id(void) { return lw_this_thread ? lw_this_thread : lw_ask_thread_id(); }
 

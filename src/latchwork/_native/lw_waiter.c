@@ -10,12 +10,15 @@
 #include "lw_rlock.h"
 #include "lw_settings.h"
 
-#define PROBES 64u
-#define PROBES_LAST 1024u
+#define PROBES 64u /* before it is thought of more entries */
+#define PROBES_MAX 1024u
 #define TRIES 100
 
 static _Thread_local struct lw_waiting *innermost;
-static _Thread_local uint32_t hint;
+static _Thread_local struct {
+    uint32_t member; /* whose it is: forked children of one parent must not all begin at the same place */
+    uint32_t at;
+} hint;
 
 static bool take(const struct lw_arena *arena, struct lw_waiter *entry) {
     uint32_t member = lw_load_relaxed(&entry->member);
@@ -24,13 +27,13 @@ static bool take(const struct lw_arena *arena, struct lw_waiter *entry) {
 }
 
 static struct lw_waiter *find(const struct lw_arena *arena, uint32_t ready) {
-    uint32_t start = hint ? hint : lw_thread_id() * 0x9e3779b1u >> 8;
-    uint32_t probes = ready < LW_WAITERS_MAX ? PROBES : PROBES_LAST;
-    if (probes > ready) probes = ready;
-    for (uint32_t i = 0; i < probes; i++) {
-        uint32_t at = (start + i) % ready;
+    uint32_t start = hint.member == arena->self_id ? hint.at : lw_thread_id() * 0x9e3779b1u >> 8;
+    for (uint32_t i = 0; i < ready && i < PROBES_MAX; i++) {
+        /* Who has found no room nearby looks all over the table. */
+        uint32_t at = (i < PROBES ? start + i : start + i * (ready / PROBES_MAX + 1)) % ready;
         if (!take(arena, &arena->waiters[at])) continue;
-        hint = at;
+        hint.member = arena->self_id;
+        hint.at = at;
         return &arena->waiters[at];
     }
     return NULL;
@@ -38,7 +41,7 @@ static struct lw_waiter *find(const struct lw_arena *arena, uint32_t ready) {
 
 static struct lw_waiter *find_or_grow(struct lw_arena *arena) {
     for (;;) {
-        uint32_t ready = lw_load_acq(&arena->header->waiters_ready);
+        uint32_t ready = lw_waiters_ready(arena);
         struct lw_waiter *entry = ready ? find(arena, ready) : NULL;
         if (entry) return entry;
         if (!lw_arena_grow_waiters(arena, ready)) {
@@ -158,6 +161,14 @@ void lw_waiting_end(struct lw_waiting *waiting) {
 }
 
 struct lw_waiting *lw_waiting_here(void) { return innermost; }
+
+struct lw_waiting *lw_waiting_pause(void) {
+    struct lw_waiting *paused = innermost;
+    innermost = NULL;
+    return paused;
+}
+
+void lw_waiting_resume(struct lw_waiting *paused) { innermost = paused; }
 
 static int64_t next_look(void) {
     uint32_t look_ms = lw_look_ms();

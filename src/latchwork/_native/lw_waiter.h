@@ -40,12 +40,19 @@ void lw_waiting_end(struct lw_waiting *waiting);
 void lw_waiting_served(struct lw_waiting *waiting);
 /* This thread's innermost; NULL: none. */
 struct lw_waiting *lw_waiting_here(void);
+/* What this thread now sleeps on is not what it waits for: that sleep is as long as it likes. */
+struct lw_waiting *lw_waiting_pause(void);
+void lw_waiting_resume(struct lw_waiting *paused);
 /* Just before each sleep; how long that may be. */
 int64_t lw_waiting_sleeps(struct lw_waiting *waiting, int64_t wake_ns);
 /* Whether its time to look has come. The next one comes as much later, or when that is said. */
 bool lw_waiting_looks(struct lw_waiting *waiting);
 void lw_waiting_look_later(struct lw_waiting *waiting, uint32_t after_ms);
 
+static inline uint32_t lw_waiters_ready(const struct lw_arena *arena) {
+    uint32_t ready = lw_load_acq(&arena->header->waiters_ready);
+    return ready < LW_WAITERS_MAX ? ready : LW_WAITERS_MAX;
+}
 /* What an entry says of a wait that begins now. */
 struct lw_waiter lw_waiter_now(const struct lw_arena *arena, const struct lw_slot *slot, enum lw_wants wants,
                                int64_t deadline_ns);

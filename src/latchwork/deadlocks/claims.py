@@ -69,7 +69,7 @@ class Claims:
             self._set(claim, fcntl.F_WRLCK)
             taken = True
         except OSError as error:
-            if not is_own(error.__traceback__):
+            if not is_own(error):
                 raise
             if not isinstance(error, BlockingIOError):
                 taken = None

@@ -13,8 +13,8 @@ from latchwork.errors import DeadlockError, DeadlockWarning
 from latchwork.inspect.deadlock import Deadlock
 from latchwork.inspect.graph import deadlock_of
 from latchwork.inspect.waits import Node
+from latchwork.passing import PACKAGE
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 SOON = 0.25  # times look_after: what could not be confirmed is looked for again
 
 

@@ -23,7 +23,8 @@ def look(primitive: Any, may_raise: bool, looks: int) -> int:
     A deadlock begins with a wait, and who begins it looks soon: so those that have found none look less
     and less often. DeadlockError; DeadlockWarning, where warnings are errors.
     """
-    program.follow()
+    with _hooks.importing:
+        program.follow()
     look_ms, deadlock = _core.settings()
     again = None
     for _, _, kind, *_, wish, holdings, _ in primitive._arena.survey([primitive._place]):
@@ -39,6 +40,7 @@ def look(primitive: Any, may_raise: bool, looks: int) -> int:
 def _look(mode: str, look_ms: int, may_raise: bool) -> int | None:
     with _hooks.importing:
         from latchwork.deadlocks.look import Mode, look
+        from latchwork.inspect import telling  # noqa: F401 - which str() of a deadlock needs
         from latchwork.inspect.looking import waited
 
     again = look(waited, Mode(mode), look_ms / 1000, may_raise=may_raise)

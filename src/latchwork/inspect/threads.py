@@ -30,10 +30,9 @@ def living(pid: int) -> frozenset[int]:
 
 def runs(pid: int, thread: int) -> bool:
     """Whether a thread runs now, or is about to."""
-    try:
+    with passing_over(OSError):
         return _name_and_state(pid, thread)[1] == RUNS
-    except OSError:
-        return False
+    return False
 
 
 def asleep(pid: int, thread: int) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from latchwork import _core, program, sites
 from latchwork._code import CO_OPTIMIZED
 from latchwork.errors import GoneError, InvalidNameError
+from latchwork.passing import is_own
 
 if TYPE_CHECKING:
     from latchwork.inspect.model import Statistics
@@ -146,7 +147,9 @@ class Primitive:
             return f"<{self._called(seen)} {self._shown(seen)}{self._waited_for(seen)}>"
         except GoneError:
             return f"<{self.kind} (gone)>"
-        except Exception:
+        except Exception as error:
+            if not is_own(error):
+                raise
             # No files, no memory, an interpreter that ends: it is for messages of errors.
             return f"<{self.kind}>"
 
