@@ -41,7 +41,8 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
     can't be given up: a Condition's to get its lock back. Returns after how many seconds to look again,
     as there may be a deadlock that is not certain yet, or somebody else's to tell; None: there is nothing
     (more) to do, as far as can be seen now. Raises DeadlockError if this thread is to give up, and
-    DeadlockWarning where warnings are errors; never waits for anybody.
+    DeadlockWarning where warnings are errors; waits some 20 ms between two looks, and
+    half a second at most for others to be seen asleep and to tell their lines.
     """
     if mode is Mode.IGNORE:
         return None
