@@ -32,7 +32,14 @@ ONCE = (
             *("death_barrier", "death_condition", "deadlock_graph"),
             *("deadlocks_apart", "deadlocks_given_up"),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
-            *("configure", "inspect_dead", "inspect_ended", "inspect_hammered", "inspect_repr"),
+            *(
+                "configure",
+                "looks_disturb_nobody",
+                "inspect_dead",
+                "inspect_ended",
+                "inspect_hammered",
+                "inspect_repr",
+            ),
             *("inspect_statistics", "inspect_views", "inspect_waiters", "profiling_trace"),
         )
     ),

@@ -118,7 +118,7 @@ def test_an_option_of_the_interpreter_makes_it_an_error(tmp_path):
     script = tmp_path / "own.py"
     script.write_text("import latchwork\nlock = latchwork.Lock()\nlock.acquire()\nlock.acquire()\n")
     done = subprocess.run(
-        [sys.executable, "-W", "error::latchwork.DeadlockWarning", str(script)],
+        [sys.executable, "-W", "error::RuntimeWarning", str(script)],
         env={**os.environ, "LATCHWORK_LOOK_AFTER": "0.1"},
         capture_output=True,
         text=True,
