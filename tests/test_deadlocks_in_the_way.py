@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import gc
 import os
 import signal
 import sys
@@ -20,9 +19,6 @@ import latchwork
 from latchwork import _hooks
 from latchwork.deadlocks import watch
 from latchwork.deadlocks.claims import claims
-from latchwork.deadlocks.look import Mode, look
-from latchwork.inspect import looking
-from latchwork.inspect.threads import living
 
 
 def owners(lock):
@@ -140,37 +136,42 @@ if __name__ == "__main__":
 # --- signals ------------------------------------------------------------------------------------------
 
 
-def test_what_a_signal_handler_raises_is_never_taken_for_a_looks_own_trouble(quick):
+INTERRUPTED = """
+import os, signal
+import latchwork
+from latchwork.deadlocks.look import Mode, look
+from latchwork.inspect import looking
+from latchwork.inspect.threads import living
+
+said, heard_of = [], 0
+
+def over(*_):
+    said.append(1)
+    raise TimeoutError
+
+def facts():
+    living(os.getpid())
+    return looking.waited()
+
+def looks(number):
+    while len(said) == number:
+        look(facts, Mode.WARN, 1.0)
+
+signal.signal(signal.SIGALRM, over)
+with latchwork.Lock():
+    for number in range(400):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + number % 40 * 0.00001)
+            looks(number)
+        except TimeoutError:
+            heard_of += 1
+print(heard_of, len(said))
+"""
+
+
+def test_what_a_signal_handler_raises_is_never_taken_for_a_looks_own_trouble(run):
     """A TimeoutError is an OSError: that of a file that is gone is passed over, this one is not."""
-    lock, said, heard_of = latchwork.Lock(), [], 0
-
-    def over(*_):
-        said.append(1)
-        raise TimeoutError
-
-    def facts():
-        living(os.getpid())
-        return looking.waited()
-
-    def looks(number):
-        while len(said) == number:
-            look(facts, Mode.WARN, 1.0)
-
-    before = signal.signal(signal.SIGALRM, over)
-    gc.disable()  # what is raised in a gc.callbacks of the test libraries is nobody's to hear
-    try:
-        with lock:
-            for number in range(400):
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 0.0001 + number % 40 * 0.00001)
-                    looks(number)
-                except TimeoutError:
-                    heard_of += 1
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        gc.enable()
-    assert heard_of == len(said) == 400
+    assert run(INTERRUPTED) == "400 400"
 
 
 def test_a_handler_that_waits_in_the_middle_of_a_claim_holds_up_no_other_thread():
