@@ -137,13 +137,17 @@ if __name__ == "__main__":
 
 
 INTERRUPTED = """
-import os, signal
+import os, signal, subprocess, sys
 import latchwork
 from latchwork.deadlocks.look import Mode, look
 from latchwork.inspect import looking
 from latchwork.inspect.threads import living
 
 said, heard_of = [], 0
+# Arenas of others, that are mapped for each look.
+left = "import latchwork; latchwork.Event(name='set', namespace='{}').set()"
+for name in "abcdefgh":
+    subprocess.run([sys.executable, "-c", left.format(name)], check=True)
 
 def over(*_):
     said.append(1)

@@ -115,15 +115,15 @@ def still_named(path: str, fd: int) -> bool:
 
 
 def map_file(path: str, fd: int) -> "_core.Arena":
-    """Map an open arena; the errors say which file it is."""
+    """Map an open arena; the errors say which file it is.
+
+    The descriptor is the core's from here on, whatever happens: were it closed here, after a signal
+    handler's exception, it might be somebody else's by then.
+    """
     try:
         return _core.Arena(fd)
     except (CorruptError, VersionError) as error:
-        os.close(fd)
         raise type(error)(f"{path}: {error}") from None
-    except BaseException:
-        os.close(fd)
-        raise
 
 
 def is_older(fd: int) -> bool:

@@ -1,6 +1,8 @@
 #include "binding.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "../_native/lw_heir.h"
 #include "../_native/lw_member.h"
@@ -43,10 +45,16 @@ static PyObject *arena_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     (void)kwargs;
     if (!PyArg_ParseTuple(args, "i", &fd)) return NULL;
     struct lw_arena *mapped = calloc(1, sizeof *mapped);
-    if (!mapped) return PyErr_NoMemory();
+    if (!mapped) {
+        close(fd);
+        return PyErr_NoMemory();
+    }
     enum lw_status status = lw_arena_map(mapped, fd);
     if (status != LW_OK) {
+        int error = errno;
         free(mapped);
+        close(fd);
+        errno = error;
         return raise_status(status);
     }
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
@@ -284,7 +292,7 @@ static PyGetSetDef getset[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_new, (void *)arena_new}, {Py_tp_dealloc, (void *)arena_dealloc}, {Py_tp_methods, methods},
-    {Py_tp_getset, getset}, {Py_tp_doc, "Arena(fd, /)\n--\n\nA mapped file of slots."}, {0, NULL},
+    {Py_tp_getset, getset}, {Py_tp_doc, "Arena(fd, /)\n--\n\nA mapped file of slots. The descriptor is its own from here on, also if it fails."}, {0, NULL},
 };
 
 static PyType_Spec spec = {"latchwork._core.Arena", sizeof(Arena), 0, Py_TPFLAGS_DEFAULT, slots};
