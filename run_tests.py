@@ -30,7 +30,13 @@ ONCE = (
             *("cli_bench", "cli_clean", "cli_completion", "cli_doctor", "cli_flock", "cli_run"),
             *("cli_run_signals", "cli_explain", "cli_rm", "cli_top", "cli_views", "man_page"),
             *("death_barrier", "death_condition", "deadlock_graph"),
-            *("cli_views_real", "deadlocks_apart", "deadlocks_given_up", "heirs", "profiling_death"),
+            *(
+                "cli_views_real",
+                "deadlocks_apart",
+                "deadlocks_given_up",
+                "heirs",
+                "profiling_death",
+            ),
             *("death_permits", "death_rwlock", "lifetime", "machines", "misuse", "models", "pains"),
             *(
                 "configure",
