@@ -381,7 +381,7 @@ static void barrier_phase(void) {
 
 static struct lw_slot *room, *items, *mutex;
 static unsigned long buffer[CAPACITY], head, tail; /* plain */
-static _Atomic unsigned long to_take;
+static _Atomic long to_take; /* below nothing, if several take the last ones */
 
 static bool take(struct worker *self, struct lw_slot *semaphore, int64_t deadline_ns) {
     struct lw_semaphore_wait wait = {.deadline_ns = deadline_ns};
@@ -451,7 +451,7 @@ static void semaphore_phase(void) {
     CHECK(lw_semaphore_value(room) == CAPACITY && lw_semaphore_value(items) == 0);
     drop_slot(items);
     items = new_semaphore(0, LW_SEMAPHORE_MAX);
-    atomic_store(&to_take, 4ul * ITEMS);
+    atomic_store(&to_take, 4l * ITEMS);
     run_all(many_body);
     drop_slot(room);
     drop_slot(items);
