@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import threading
+import time
 
 from remote import Remote, There, until
 
@@ -56,10 +57,15 @@ def timeless(seen):
 
 
 def same_for_all(primitive, outsider, *parties):
-    """What is seen of it; by everybody the same."""
-    here = primitive.statistics()
-    everywhere = [party.does(primitive, "statistics").result for party in parties]
-    everywhere += outsider.sees(primitive)
+    """What is seen of it; by everybody the same, once nothing of it has changed meanwhile."""
+    end = time.monotonic() + LONG
+    while True:
+        here = primitive.statistics()
+        everywhere = [party.does(primitive, "statistics").result for party in parties]
+        everywhere += outsider.sees(primitive)
+        if timeless(primitive.statistics()) == timeless(here):
+            break
+        assert time.monotonic() < end
     assert [timeless(seen) for seen in everywhere] == [timeless(here)] * len(everywhere)
     for seen in (here, *everywhere):
         assert all(who.since <= seen.taken for who in (*seen.owners, *seen.waiters))
