@@ -73,6 +73,11 @@ static PyObject *raise_closed(void) {
     return NULL;
 }
 
+struct lw_arena *mapped_arena(PyObject *self) {
+    struct lw_arena *arena = ((Arena *)self)->arena;
+    return arena ? arena : (raise_closed(), NULL);
+}
+
 static PyObject *arena_close(PyObject *self, PyObject *unused) {
     (void)unused;
     Arena *arena = (Arena *)self;
@@ -101,8 +106,8 @@ static void arena_dealloc(PyObject *self) {
 
 static PyObject *arena_attach(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     if (arena->self_id) Py_RETURN_NONE;
     if (!ensure_member(arena)) return NULL;
     Py_INCREF(self); /* its alive word has to stay mapped */
@@ -112,8 +117,8 @@ static PyObject *arena_attach(PyObject *self, PyObject *unused) {
 
 static PyObject *arena_others(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     enter(arena);
     uint32_t others = lw_member_others(arena);
     lw_arena_unlock(arena);
@@ -122,8 +127,8 @@ static PyObject *arena_others(PyObject *self, PyObject *unused) {
 
 static PyObject *arena_members(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     PyObject *pids = PyList_New(0);
     for (uint32_t i = 0; pids && i < lw_load_acq(&arena->header->members_ready); i++) {
         uint32_t id = lw_load_acq(&arena->members[i].id);
@@ -135,15 +140,9 @@ static PyObject *arena_members(PyObject *self, PyObject *unused) {
     return pids;
 }
 
-struct lw_arena *mapped_arena(PyObject *self) {
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    return arena ? arena : (raise_closed(), NULL);
-}
-
 static struct lw_arena *as_member(PyObject *self) {
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return (raise_closed(), NULL);
-    return ensure_member(arena) ? arena : NULL;
+    struct lw_arena *arena = mapped_arena(self);
+    return arena && ensure_member(arena) ? arena : NULL;
 }
 
 static PyObject *arena_bequeath(PyObject *self, PyObject *args) {
@@ -172,8 +171,8 @@ static PyObject *arena_inherited(PyObject *self, PyObject *unused) {
 
 static PyObject *arena_sweep(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     enter(arena);
     uint32_t freed = lw_slot_sweep(arena);
     lw_arena_unlock(arena);
@@ -182,8 +181,8 @@ static PyObject *arena_sweep(PyObject *self, PyObject *unused) {
 
 static PyObject *arena_stateful(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     enter(arena);
     uint32_t count = lw_slot_stateful(arena);
     lw_arena_unlock(arena);
@@ -191,11 +190,10 @@ static PyObject *arena_stateful(PyObject *self, PyObject *unused) {
 }
 
 static PyObject *arena_unlink(PyObject *self, PyObject *hash) {
-    struct lw_arena *arena = ((Arena *)self)->arena;
+    struct lw_arena *arena = mapped_arena(self);
     char *bytes;
     Py_ssize_t length;
-    if (!arena) return raise_closed();
-    if (PyBytes_AsStringAndSize(hash, &bytes, &length) < 0) return NULL;
+    if (!arena || PyBytes_AsStringAndSize(hash, &bytes, &length) < 0) return NULL;
     if (length != 16) {
         PyErr_SetString(PyExc_ValueError, "hash must be 16 bytes");
         return NULL;
@@ -209,8 +207,8 @@ static PyObject *arena_unlink(PyObject *self, PyObject *hash) {
 
 static PyObject *arena_counts(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     enter(arena);
     const struct lw_header *header = arena->header;
     uint32_t live = header->live, used = header->slots_used, ready = header->slots_ready, free = header->free_count;
@@ -223,8 +221,8 @@ static PyObject *arena_counts(PyObject *self, PyObject *unused) {
 
 static PyObject *arena_root(PyObject *self, PyObject *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     uint32_t pid = arena->header->root_pid;
     if (pid == 0) return PyLong_FromLong(-1);
     if (lw_process_start(pid) != arena->header->root_start) pid = 0;
@@ -233,8 +231,8 @@ static PyObject *arena_root(PyObject *self, PyObject *unused) {
 
 static PyObject *get_uuid(PyObject *self, void *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     return PyBytes_FromStringAndSize((const char *)arena->header->uuid, 16);
 }
 
@@ -253,8 +251,8 @@ static PyObject *get_fd(PyObject *self, void *unused) {
 
 static PyObject *get_persistent(PyObject *self, void *unused) {
     (void)unused;
-    struct lw_arena *arena = ((Arena *)self)->arena;
-    if (!arena) return raise_closed();
+    struct lw_arena *arena = mapped_arena(self);
+    if (!arena) return NULL;
     return PyBool_FromLong((arena->header->flags & LW_PERSISTENT) != 0);
 }
 

@@ -80,21 +80,21 @@ static void lock_again(PyObject *self, uint32_t depth, PyObject *kept[3]) {
     struct lw_lock_wait wait = {.deadline_ns = LW_FOREVER};
     struct lw_waiting waiting;
     bool held = lw_lock_try(lock->slot, lock->arena->self_id);
+    if (held) lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
     lw_waiting_begin(&waiting, lock->arena, lock->slot, LW_WANTS_ACQUIRE, LW_FOREVER);
     while (!held) {
         /* Not by lw_lock_try: one that has slept speaks for others that sleep. */
         PyThreadState *state = PyEval_SaveThread();
         held = lw_lock_acquire_slow(lock->arena, lock->slot, &wait) != LW_SIGNAL;
-        if (held) lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
-        if (held) lw_waiting_served(&waiting);
+        if (held) {
+            lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
+            lw_waiting_served(&waiting);
+        }
         PyEval_RestoreThread(state);
         if (!held && !wait_goes_on_regardless((PyObject *)lock, &waiting)) keep_newer(kept);
     }
     lw_waiting_end(&waiting);
-    if (((Condition *)self)->recursive)
-        lw_rlock_begin(lock->slot, lock->arena->self_id, lw_thread_id(), depth);
-    else
-        lw_stamp_lock(lock->slot, lock->arena->self_id, lw_thread_id());
+    if (((Condition *)self)->recursive) lw_rlock_begin(lock->slot, lock->arena->self_id, lw_thread_id(), depth);
     uint32_t dead_owner = lw_load_relaxed(&lock->slot->abandoned);
     if (dead_owner && !tell(((Condition *)self)->lock, "abandoned", dead_owner, 1)) keep_newer(kept);
 }

@@ -22,6 +22,13 @@ static inline void stamp(const Handle *handle, uint32_t who) {
     lw_stamp_lock(handle->slot, handle->arena->self_id, who);
 }
 
+/* Stamped now, and not when it has the GIL again: until then it would seem to wait for its last owner. */
+static enum lw_acquired acquire_and_stamp(const Handle *handle, struct lw_lock_wait *wait) {
+    enum lw_acquired acquired = lw_lock_acquire_slow(handle->arena, handle->slot, wait);
+    if (acquired == LW_ACQUIRED || acquired == LW_ABANDONED) stamp(handle, lw_thread_id());
+    return acquired;
+}
+
 int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
     Handle *handle = (Handle *)self;
     *dead_owner = 0;
@@ -32,13 +39,10 @@ int lock_take(PyObject *self, int64_t deadline_ns, uint32_t *dead_owner) {
     lw_waiting_begin(&waiting, handle->arena, handle->slot, LW_WANTS_ACQUIRE, deadline_ns);
     for (;;) {
         if (deadline_ns == 0) {
-            acquired = lw_lock_acquire_slow(handle->arena, handle->slot, &wait);
-            if (acquired == LW_ACQUIRED || acquired == LW_ABANDONED) stamp(handle, lw_thread_id());
+            acquired = acquire_and_stamp(handle, &wait);
         } else {
             PyThreadState *state = PyEval_SaveThread();
-            acquired = lw_lock_acquire_slow(handle->arena, handle->slot, &wait);
-            /* Now, and not when it has the GIL again: until then it would seem to wait for its last owner. */
-            if (acquired == LW_ACQUIRED || acquired == LW_ABANDONED) stamp(handle, lw_thread_id());
+            acquired = acquire_and_stamp(handle, &wait);
             if (acquired != LW_SIGNAL) lw_waiting_served(&waiting);
             PyEval_RestoreThread(state);
         }

@@ -36,22 +36,21 @@ static uint64_t ask_pid_namespace(void) {
     return stat("/proc/self/ns/pid", &file) == 0 ? (uint64_t)file.st_ino : 0;
 }
 
-/* A process never changes its own; but a child may be of another one. */
-static lw_word namespace_known;
-static uint64_t namespace_found;
+/* 0: not asked yet. A process never changes its own; but a child may be of another one. */
+static _Atomic uint64_t namespace_found;
 
-static void forget_namespace(void) { lw_store_relaxed(&namespace_known, 0); }
+static void forget_namespace(void) { atomic_store_explicit(&namespace_found, 0, memory_order_relaxed); }
 
 static void watch_forks(void) { pthread_atfork(NULL, NULL, forget_namespace); }
 
 static uint64_t pid_namespace(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    if (!lw_load_acq(&namespace_known)) {
-        __atomic_store_n(&namespace_found, ask_pid_namespace(), __ATOMIC_RELAXED);
-        lw_store_rel(&namespace_known, 1);
-    }
-    return __atomic_load_n(&namespace_found, __ATOMIC_RELAXED);
+    uint64_t found = atomic_load_explicit(&namespace_found, memory_order_relaxed);
+    if (found) return found;
+    found = ask_pid_namespace();
+    atomic_store_explicit(&namespace_found, found, memory_order_relaxed);
+    return found;
 }
 
 /* Fields 3 and 22 of /proc/PID/stat: the second field may hold anything, so count from its last ')'. */

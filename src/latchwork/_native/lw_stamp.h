@@ -24,10 +24,13 @@ static inline void lw_stamp_lock(struct lw_slot *slot, uint32_t self, uint32_t w
     lw_store_relaxed(&slot->since, lw_stamp_now());
 }
 
-/* After a cell came to hold something. */
-static inline void lw_stamp_cell(struct lw_cell *cell) {
+/* A cell's stamp, in the slot that it is a part of. */
+static inline lw_word *lw_stamp_of_cell(struct lw_cell *cell) {
     struct lw_slot *cells = (struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
-    lw_store_relaxed(&cells->claimed[cell - cells->cell], lw_stamp_now());
+    return &cells->claimed[cell - cells->cell];
 }
+
+/* After a cell came to hold something. */
+static inline void lw_stamp_cell(struct lw_cell *cell) { lw_store_relaxed(lw_stamp_of_cell(cell), lw_stamp_now()); }
 
 #endif

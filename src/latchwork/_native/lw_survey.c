@@ -12,6 +12,7 @@
 #include "lw_permits.h"
 #include "lw_rlock.h"
 #include "lw_semaphore.h"
+#include "lw_stamp.h"
 
 #define TRIES 50
 #define THREAD_MAX (1u << 22) /* PID_MAX_LIMIT: see proc(5) */
@@ -25,26 +26,27 @@ uint32_t lw_survey_slots(const struct lw_arena *arena) {
     return used < arena->slots_mapped ? used : arena->slots_mapped;
 }
 
+/* The items, with room for one more than `count`; NULL: no memory, and they are where they were. */
+static void *with_room(void *items, unsigned count, unsigned *room, size_t size) {
+    if (count < *room) return items;
+    unsigned larger = *room ? 2 * *room : 16;
+    void *moved = realloc(items, larger * size);
+    if (moved) *room = larger;
+    return moved;
+}
+
 static bool hold(struct lw_survey *survey, const struct lw_holding *holding) {
-    if (survey->held == survey->room) {
-        unsigned room = survey->room ? 2 * survey->room : 16;
-        void *more = realloc(survey->holdings, room * sizeof *survey->holdings);
-        if (!more) return false;
-        survey->holdings = more;
-        survey->room = room;
-    }
+    void *items = with_room(survey->holdings, survey->held, &survey->room, sizeof *survey->holdings);
+    if (!items) return false;
+    survey->holdings = items;
     survey->holdings[survey->held++] = *holding;
     return true;
 }
 
 static bool choose(struct lw_survey *survey, uint32_t member) {
-    if (survey->chosen_count == survey->chosen_room) {
-        unsigned room = survey->chosen_room ? 2 * survey->chosen_room : 16;
-        void *more = realloc(survey->chosen, room * sizeof *survey->chosen);
-        if (!more) return false;
-        survey->chosen = more;
-        survey->chosen_room = room;
-    }
+    void *items = with_room(survey->chosen, survey->chosen_count, &survey->chosen_room, sizeof *survey->chosen);
+    if (!items) return false;
+    survey->chosen = items;
     survey->chosen[survey->chosen_count++] = member;
     return true;
 }
@@ -104,8 +106,7 @@ static bool pass_over(struct lw_arena *arena, const struct lw_slot *slot, struct
             pass->broken |= lw_cell_state(value) == LW_CELL_WAITING || lw_cell_state(value) == LW_CELL_RUNNING;
             continue;
         }
-        const struct lw_slot *cells = (const struct lw_slot *)((uintptr_t)cell & ~(uintptr_t)(sizeof *cells - 1));
-        struct lw_holding holding = {.member = id, .since = lw_load_relaxed(&cells->claimed[cell - cells->cell])};
+        struct lw_holding holding = {.member = id, .since = lw_load_relaxed(lw_stamp_of_cell(cell))};
         switch (lw_cell_state(value)) {
         case LW_CELL_HELD:
             holding.count = lw_cell_value(value);
