@@ -18,11 +18,8 @@ PAUSE = 0.002
 SAME_TIME = 0.001  # of two readings of one time
 
 
-def confirmed(me: Node, facts: Facts) -> Deadlock | None:
-    """The deadlock in which I take part, if there is one for certain at one moment."""
-    first = deadlock_of(me, facts())
-    if first is None:
-        return None
+def confirmed(first: Deadlock, me: Node, facts: Facts) -> Deadlock | None:
+    """The deadlock in which I take part, just seen first, if it is one for certain at one moment."""
     looked = time.time()
     if not _began_before(first, looked) or not _all_asleep(first, me):
         return None

@@ -47,9 +47,10 @@ def look(facts: Facts, mode: Mode, look_after: float, *, may_raise: bool = True)
     if mode is Mode.IGNORE:
         return None
     me = Node(os.getpid(), "thread", threading.get_native_id())
-    if deadlock_of(me, facts()) is None:
+    seen = deadlock_of(me, facts())
+    if seen is None:
         return None
-    deadlock = confirmed(me, facts)
+    deadlock = confirmed(seen, me, facts)
     if deadlock is None or os.getpid() != me.pid:
         return look_after * SOON
     turn = _turn(deadlock, me, look_after)
