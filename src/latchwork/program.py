@@ -13,6 +13,7 @@ from multiprocessing import process, util
 from typing import NamedTuple
 
 from latchwork import _core, cleaning, directory
+from latchwork._stat import parent_of
 from latchwork.errors import GoneError, LatchworkError
 from latchwork.passing import passing_over
 
@@ -85,8 +86,8 @@ def _starter() -> int:
     parent = os.getppid()
     if not _was_started() or multiprocessing.get_start_method(allow_none=True) != "forkserver":
         return parent
-    with passing_over(OSError), open(f"/proc/{parent}/stat", "rb") as stat:
-        return int(stat.read().rpartition(b")")[2].split()[1])
+    with passing_over(OSError):
+        return parent_of(parent)
     return parent
 
 

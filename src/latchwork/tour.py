@@ -16,6 +16,7 @@ from typing import Any
 
 import latchwork
 from latchwork import cli
+from latchwork._stat import state_of
 
 # At module level, and passed to nobody: the spawned children below find this very one.
 ready = latchwork.Event()
@@ -133,9 +134,8 @@ def _killed_holder(library: Any) -> tuple[bool, float, bool]:
 def _until_asleep(pid: int) -> None:
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            if stat.read().rpartition(b")")[2].split()[0] == b"S":
-                return
+        if state_of(pid) == "S":
+            return
 
 
 def kill() -> None:

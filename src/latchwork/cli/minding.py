@@ -11,6 +11,8 @@ import resource
 import signal
 from typing import NoReturn
 
+from latchwork._stat import state_of
+
 _KERNEL = 0x80  # SI_KERNEL: asm-generic/siginfo.h, the same on all that Latchwork runs on
 _STOPS = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 # What the terminal driver sends, to the whole group.
@@ -109,8 +111,7 @@ def _is_stopped(pid: int) -> bool:
     with contextlib.suppress(OSError):
         os.setpgid(0, os.getpgrp())
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[0] == b"T"
+        return state_of(pid) == "T"
     except OSError:
         return True
 

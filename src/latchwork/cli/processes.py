@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from latchwork._stat import stat
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -31,12 +33,10 @@ def process(pid: int) -> Process | None:
     """None: there is none, or it has just ended."""
     try:
         uid = os.stat(f"/proc/{pid}").st_uid
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            head, _, tail = stat.read().rpartition(")")
+        name, (state, parent, *_) = stat(pid)
     except OSError:
         return None
-    state, parent = tail.split()[:2]
-    return Process(pid, uid, head.partition("(")[2], int(parent), state)
+    return Process(pid, uid, name, int(parent), state)
 
 
 def child(pid: int) -> int | None:

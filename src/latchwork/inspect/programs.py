@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
+from latchwork._stat import parent_of
 from latchwork.passing import passing_over
 
 PATCHING, COMMAND = "latchwork", "latchwork.cli"
@@ -38,8 +39,8 @@ def _words(pid: int) -> list[str]:
 
 
 def _parent(pid: int) -> int:
-    with passing_over(OSError, IndexError, ValueError), open(f"/proc/{pid}/stat", "rb") as stat:
-        return int(stat.read().rpartition(b")")[2].split()[1])
+    with passing_over(OSError, IndexError, ValueError):
+        return parent_of(pid)
     return 0
 
 

@@ -2,18 +2,13 @@
 
 import os
 
+from latchwork._stat import stat, state_of
 from latchwork.passing import passing_over
 
-HELPER = b"latchwork-wait"  # the core's own threads, which hold and release nothing
-DEAD = b"ZXx"
-ASLEEP = b"S"
-RUNS = b"R"
-
-
-def _name_and_state(pid: int, thread: int) -> tuple[bytes, bytes]:
-    with open(f"/proc/{pid}/task/{thread}/stat", "rb") as stat:
-        head, _, tail = stat.read().rpartition(b")")
-    return head.partition(b"(")[2], tail.split()[0]
+HELPER = "latchwork-wait"  # the core's own threads, which hold and release nothing
+DEAD = "ZXx"
+ASLEEP = "S"
+RUNS = "R"
 
 
 def living(pid: int) -> frozenset[int]:
@@ -22,7 +17,7 @@ def living(pid: int) -> frozenset[int]:
     with passing_over(OSError):
         for entry in os.listdir(f"/proc/{pid}/task"):
             with passing_over(OSError):  # it ended meanwhile
-                name, state = _name_and_state(pid, int(entry))
+                name, (state, *_) = stat(pid, int(entry))
                 if name != HELPER and state not in DEAD:
                     found.add(int(entry))
     return frozenset(found)
@@ -31,12 +26,12 @@ def living(pid: int) -> frozenset[int]:
 def runs(pid: int, thread: int) -> bool:
     """Whether a thread runs now, or is about to."""
     with passing_over(OSError):
-        return _name_and_state(pid, thread)[1] == RUNS
+        return state_of(pid, thread) == RUNS
     return False
 
 
 def asleep(pid: int, thread: int) -> bool:
     """Whether a thread sleeps now: neither runs, nor is ready to, nor is stopped, nor gone."""
     with passing_over(OSError):
-        return _name_and_state(pid, thread)[1] == ASLEEP
+        return state_of(pid, thread) == ASLEEP
     return False
