@@ -162,6 +162,30 @@ def scene(tmp_path):
     scene.end()
 
 
+@pytest.fixture(scope="module")
+def outsider():
+    """One who looks on, and has no part in any program."""
+    from looking_on import Outsider
+
+    outsider = Outsider()
+    yield outsider
+    outsider.end()
+
+
+@pytest.fixture
+def nobody_waiting():
+    """Nobody waits in this program, before and after."""
+    from looking_on import waiting
+    from remote import until
+
+    from latchwork import program
+
+    program.arena()
+    assert waiting() == []
+    yield
+    until(lambda: waiting() == [])
+
+
 @pytest.fixture(scope="session")
 def crash_build(tmp_path_factory):
     """The package, built so that it can be stopped at every CRASH mark."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from party import FORK, Party
 from remote import Remote, There, serve, until
 
+import latchwork
 from latchwork.errors import DeadlockWarning
 
 QUICK = 0.15  # seconds, for most
@@ -106,3 +107,15 @@ def close(scene, parties, primitives):
     for who, foreign in zip(parties, primitives[1:] + primitives[:1], strict=True):
         who.begins(foreign, "acquire")
     return time.monotonic()
+
+
+def notified_too_late(waits, notifies):
+    """One waits to be notified with a lock in its hand, which the one who notified it then wants."""
+    lock, condition = latchwork.RLock(), latchwork.Condition()
+    assert waits.does(lock, "acquire").result
+    assert waits.does(condition, "acquire").result
+    waits.begins(condition, "wait")
+    assert notifies.does(condition, "acquire").result
+    assert notifies.does(condition, "notify").result is None
+    notifies.begins(lock, "acquire")
+    return condition

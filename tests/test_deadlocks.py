@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from actors import SOON
-from deadlock_scenes import QUICK, UNHURRIED, Scene, close, record
+from deadlock_scenes import QUICK, UNHURRIED, Scene, close, notified_too_late, record
 from party import FORK
 
 import latchwork
@@ -93,14 +93,8 @@ def test_a_thread_and_itself(scene, quick):
 
 def test_a_condition_that_gets_its_lock_back(scene, quick):
     """One waits to be notified with another lock in its hand; the notifier wants that one."""
-    lock, condition = latchwork.RLock(), latchwork.Condition()
     waits, notifies = cast(scene, 2)
-    assert waits.does(lock, "acquire").result
-    assert waits.does(condition, "acquire").result
-    waits.begins(condition, "wait")
-    assert notifies.does(condition, "acquire").result
-    assert notifies.does(condition, "notify").result is None
-    notifies.begins(lock, "acquire")
+    notified_too_late(waits, notifies)
     told = scene.telling()
     assert told["text"].startswith("Deadlock")
     assert f"process {waits.pid}" in told["text"]
@@ -109,14 +103,8 @@ def test_a_condition_that_gets_its_lock_back(scene, quick):
 
 def test_a_condition_comes_back_with_its_lock_and_another_one_gives_up(scene, quick):
     quick(deadlock="raise")
-    lock, condition = latchwork.RLock(), latchwork.Condition()
     waits, notifies = cast(scene, 2)
-    assert waits.does(lock, "acquire").result
-    assert waits.does(condition, "acquire").result
-    waits.begins(condition, "wait")
-    assert notifies.does(condition, "acquire").result
-    assert notifies.does(condition, "notify").result is None
-    notifies.begins(lock, "acquire")
+    condition = notified_too_late(waits, notifies)
     assert notifies.says().result is DeadlockError
     assert notifies.does(condition, "release").result is None
     assert waits.says().result is True

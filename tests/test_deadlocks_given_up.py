@@ -6,7 +6,7 @@ import sys
 import warnings
 
 import pytest
-from deadlock_scenes import QUICK, close, record
+from deadlock_scenes import QUICK, close, notified_too_late, record
 
 import latchwork
 from latchwork import DeadlockError, DeadlockWarning
@@ -63,14 +63,8 @@ def test_where_warnings_are_errors_the_wait_ends_with_one(scene, quick):
 
 
 def test_a_condition_can_not_end_with_a_warning_and_another_one_does(scene, quick):
-    lock, condition = latchwork.RLock(), latchwork.Condition()
     waits, notifies = scene.party(strict), scene.party(strict)
-    assert waits.does(lock, "acquire").result
-    assert waits.does(condition, "acquire").result
-    waits.asked(condition, "wait")
-    assert notifies.does(condition, "acquire").result
-    assert notifies.does(condition, "notify").result is None
-    notifies.begins(lock, "acquire")
+    condition = notified_too_late(waits, notifies)
     assert notifies.says().result is DeadlockWarning
     assert notifies.does(condition, "release").result is None
     assert waits.says().result is True

@@ -3,20 +3,12 @@
 import os
 import signal
 
-import pytest
-from looking_on import LONG, Outsider, same_for_all, thread, waiters
+from looking_on import LONG, same_for_all, thread, waiters
 from party import Party
 from remote import until
 
 import latchwork
 from latchwork import program
-
-
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
 
 
 def test_the_killed_do_not_wait(outsider):

@@ -7,18 +7,10 @@ import signal
 import pytest
 from looking_on import LONG, thread, waiters, waiting
 from party import Party
-from remote import until
 
 import latchwork
-from latchwork import program
 
-
-@pytest.fixture(autouse=True)
-def clean():
-    program.arena()
-    assert waiting() == []
-    yield
-    until(lambda: waiting() == [])
+pytestmark = pytest.mark.usefixtures("nobody_waiting")
 
 
 class Interrupt(Exception):

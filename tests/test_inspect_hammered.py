@@ -5,7 +5,6 @@ import contextlib
 import time
 
 import pytest
-from looking_on import Outsider
 from party import FORK
 from remote import until
 
@@ -16,13 +15,6 @@ PROCESSES = 8
 SECONDS = 0.5
 TICK = 0.05
 LIMIT = 3
-
-
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
 
 
 # --- what the eight do --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from actors import METHODS
-from looking_on import Outsider, same_for_all
+from looking_on import same_for_all
 from party import Party
 from remote import until
 
@@ -13,13 +13,6 @@ import latchwork
 from latchwork.inspect.programs import program
 
 TICK = 0.05  # stamps are coarse, and so is the clock that they are compared to
-
-
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
 
 
 @pytest.fixture

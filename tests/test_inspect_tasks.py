@@ -6,27 +6,13 @@ import threading
 import time
 
 import pytest
-from looking_on import Outsider, same_for_all, waiting
+from looking_on import same_for_all, waiting
 from party import Party
-from remote import until
 
 import latchwork
-from latchwork import _core, program
+from latchwork import _core
 
-
-@pytest.fixture(autouse=True)
-def clean():
-    program.arena()
-    assert waiting() == []
-    yield
-    until(lambda: waiting() == [])
-
-
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
+pytestmark = pytest.mark.usefixtures("nobody_waiting")
 
 
 @pytest.fixture

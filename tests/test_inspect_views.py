@@ -20,13 +20,6 @@ import latchwork.inspect
 from latchwork import _core
 
 
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
-
-
 def snapshot(folder):
     """All that there is on disk of it, but for times of access."""
     found = {}

@@ -5,27 +5,14 @@ import threading
 import time
 
 import pytest
-from looking_on import LONG, Outsider, same_for_all, thread, waiters, waiting
+from looking_on import LONG, same_for_all, thread, waiters, waiting
 from party import FORK
 from remote import until
 
 import latchwork
 from latchwork import program
 
-
-@pytest.fixture(autouse=True)
-def clean():
-    program.arena()
-    assert waiting() == []
-    yield
-    until(lambda: waiting() == [])
-
-
-@pytest.fixture(scope="module")
-def outsider():
-    outsider = Outsider()
-    yield outsider
-    outsider.end()
+pytestmark = pytest.mark.usefixtures("nobody_waiting")
 
 
 @pytest.fixture
